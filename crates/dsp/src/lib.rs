@@ -1,0 +1,1 @@
+//! Sound: samples in, samples out.

@@ -1,0 +1,1 @@
+//! Who plays, who stands by, who is to blame.

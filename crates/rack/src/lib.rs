@@ -1,0 +1,1 @@
+//! The instrument: modules, patch, plan and agenda, in an arena.

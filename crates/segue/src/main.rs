@@ -1,0 +1,2 @@
+//! A headless modular synthesizer that does not stop.
+fn main() {}

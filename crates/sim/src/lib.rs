@@ -1,0 +1,1 @@
+//! The lockstep in a world we control.
