@@ -1,1 +1,14 @@
-//! Memory and processes of this machine.
+//! Memory and processes of this machine: regions, rings, futexes, spawn, priority.
+//!
+//! *Invariant*: the only crate with `unsafe`; it knows no music. What another process wrote is
+//! handed out as a value to be checked, never as a reference.
+#![allow(unsafe_code)]
+
+pub mod hash;
+pub mod region;
+pub mod ring;
+pub mod words;
+
+pub use region::{Access, Region};
+pub use ring::{Entry, Ring};
+pub use words::Words;
