@@ -1,1 +1,22 @@
 //! The instrument: modules, patch, plan and agenda, in an arena.
+//!
+//! *Invariant*: `state(n+1), audio(n) = render(state(n), commands(n))`, bit for bit, everywhere.
+//! No clock, no I/O, no thread; all musical state is in the words [`Rack::state`] shows.
+
+pub mod catalog;
+mod command;
+mod engine;
+mod names;
+mod patch;
+mod plan;
+pub mod quantity;
+
+pub use catalog::catalog;
+pub use command::{Action, Command, CommandError, MASTER_GAIN_MAX, OWN_SMOOTHING};
+pub use engine::{AGENDA_CAPACITY, Notes, Rack, StateError};
+pub use names::{ID_BYTES_MAX, RESERVED, is_id, nearest};
+pub use patch::{Mistake, Patch};
+pub use plan::{Plan, PlanError, PlanModule, Setup};
+
+/// Frames in a block, always.
+pub const BLOCK_FRAMES: usize = 64;

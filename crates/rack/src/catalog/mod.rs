@@ -1,0 +1,32 @@
+//! Every type of module there is, and what each does in a block.
+
+mod adsr;
+mod biquad;
+#[cfg(feature = "fault")]
+mod fault;
+mod osc;
+mod out;
+mod panel;
+mod spec;
+mod vca;
+
+pub use self::spec::{Curve, InletSpec, ModuleSpec, OutletSpec, ParamSpec};
+
+/// The panels of all types, in the order of the manual. [any]
+pub fn catalog() -> &'static [ModuleSpec] {
+    const SPECS: &[ModuleSpec] = &[
+        osc::SPEC,
+        adsr::SPEC,
+        biquad::SPEC,
+        vca::SPEC,
+        out::SPEC,
+        #[cfg(feature = "fault")]
+        fault::SPEC,
+    ];
+    SPECS
+}
+
+/// The panel of the type `name`, by name or alias. [any]
+pub fn spec(name: &str) -> Option<&'static ModuleSpec> {
+    catalog().iter().find(|spec| spec.is_called(name))
+}

@@ -1,0 +1,1 @@
+//! What a module's render is given.

@@ -1,0 +1,15 @@
+//! `vca`: a voltage-controlled amplifier, one signal times another.
+
+use crate::catalog::spec::{InletSpec, ModuleSpec, OutletSpec, ParamSpec};
+use crate::quantity::Unit;
+
+/// The panel of `vca`.
+pub(super) const SPEC: ModuleSpec = ModuleSpec {
+    name: "vca",
+    aliases: &[],
+    summary: "An amplifier: one signal times another.",
+    inlets: &[InletSpec { name: "in", summary: "what is amplified" }],
+    outlets: &[OutletSpec { name: "out", summary: "in x gain" }],
+    params: &[ParamSpec::number("gain", Unit::Gain, (-8.0, 8.0), 1.0, "gain")],
+    has_gate: false,
+};
