@@ -1,0 +1,13 @@
+//! Processes: how ours are started, watched, ended, and how they say why they die.
+//!
+//! The supervisor is the watcher and, through its [`Spawner`], the parent; a worker or control
+//! is the watched. A child tells its readiness itself; the watcher learns of stops and deaths
+//! from [`Child::change`], and of the reason from the [`fatal::Note`] a moment before.
+
+mod child;
+pub mod fatal;
+pub mod priority;
+mod spawn;
+
+pub use child::{Orphan, die_with_parent, ignore_terminal, name_thread};
+pub use spawn::{Change, Child, Order, Spawner};
