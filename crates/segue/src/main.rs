@@ -1,2 +1,12 @@
 //! A headless modular synthesizer that does not stop.
-fn main() {}
+
+mod cli;
+mod exit;
+mod files;
+mod osc;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    ExitCode::SUCCESS
+}

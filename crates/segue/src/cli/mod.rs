@@ -1,0 +1,263 @@
+//! The command line: what can be asked of the program, option by option.
+
+pub(crate) mod config;
+pub(crate) mod duration;
+pub(crate) mod endpoint;
+pub(crate) mod settings;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand};
+
+use duration::{parse as parse_duration, parse_bytes};
+use endpoint::Endpoints;
+use settings::{Device, LogFormat};
+
+/// A headless modular synthesizer that does not stop.
+#[derive(Debug, Parser)]
+#[command(name = "segue", version, arg_required_else_help = true)]
+pub(crate) struct Cli {
+    /// Config file [default: $XDG_CONFIG_HOME/segue/config.toml, else /etc/segue/config.toml]
+    #[arg(long, global = true, env = "SEGUE_CONFIG", value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// What to do.
+    #[command(subcommand)]
+    pub(crate) verb: Verb,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Verb {
+    /// Plays a built-in piece, kills its own primary every two seconds, and compares the samples
+    Demo(DemoArgs),
+    /// The live engine; without PATCH an empty rack that waits
+    Run(Box<RunArgs>),
+    /// Renders a patch or a journal to a WAV file, faster than real time
+    Render(RenderArgs),
+    /// Every mistake in a patch
+    Check(CheckArgs),
+    /// The catalog: inlets, outlets and parameters with unit, range and default
+    Modules(ModulesArgs),
+    /// Sends one OSC message, then /sync; prints the reply, `ok`, or the error
+    Send(SendArgs),
+    /// Ends a running engine
+    Stop(StopArgs),
+    /// What is going on in a running engine
+    Status(StatusArgs),
+    /// A worker process; started by the supervisor
+    #[command(hide = true)]
+    Worker,
+    /// The control process; started by the supervisor
+    #[command(hide = true)]
+    Control,
+}
+
+/// Options of `run`.
+#[derive(Debug, Default, Args)]
+pub(crate) struct RunArgs {
+    /// The patch; without it an empty rack that waits
+    pub(crate) patch: Option<PathBuf>,
+    /// auto, null[:FRAMES] or freewheel[:SPEEDx] [default: auto]
+    #[arg(long, env = "SEGUE_DEVICE", value_name = "DEVICE")]
+    pub(crate) device: Option<Device>,
+    /// Ends with 69 if the device cannot be had, instead of keeping time by a timer
+    #[arg(long, env = "SEGUE_STRICT_DEVICE")]
+    pub(crate) strict_device: bool,
+    /// Frames a second, 8000 to 192000, or auto [default: 48000]
+    #[arg(long, env = "SEGUE_RATE", value_name = "HZ", value_parser = settings::parse_rate)]
+    pub(crate) rate: Option<u32>,
+    /// Blocks of 64 frames beyond one device period, 1 to 64, or auto [default: auto]
+    #[arg(long, env = "SEGUE_LEAD", value_name = "BLOCKS", value_parser = settings::parse_lead)]
+    pub(crate) lead: Option<settings::Lead>,
+    /// Hot standbys, 0 or 1 [default: 1]
+    #[arg(long, env = "SEGUE_STANDBYS", value_name = "N", value_parser = settings::parse_standbys)]
+    pub(crate) standbys: Option<u8>,
+    /// Output channels, 1 to 8 [default: 2]
+    #[arg(long, env = "SEGUE_CHANNELS", value_name = "N",
+          value_parser = clap::value_parser!(u16).range(1..=8))]
+    pub(crate) channels: Option<u16>,
+    /// Where to listen for OSC: ADDR[,ADDR], each HOST:PORT or PORT
+    /// [default: 127.0.0.1:5005,[::1]:5005]
+    #[arg(long, env = "SEGUE_OSC", value_name = "ADDR")]
+    pub(crate) osc: Option<Endpoints>,
+    /// Folder for recordings and journals [default: $STATE_DIRECTORY, else $XDG_DATA_HOME/segue]
+    #[arg(long, env = "SEGUE_SHOW", value_name = "DIR")]
+    pub(crate) show: Option<PathBuf>,
+    /// Room for the state of the instrument [default: 1MiB]
+    #[arg(long, env = "SEGUE_STATE", value_name = "BYTES", value_parser = parse_bytes)]
+    pub(crate) state: Option<u64>,
+    /// Records what is heard, from the first block
+    #[arg(long, env = "SEGUE_RECORD", value_name = "FILE")]
+    pub(crate) record: Option<PathBuf>,
+    /// Where to write the journal [default: a new file in the show folder]
+    #[arg(long, env = "SEGUE_JOURNAL", value_name = "FILE", conflicts_with = "no_journal")]
+    pub(crate) journal: Option<PathBuf>,
+    /// Writes no journal
+    #[arg(long, env = "SEGUE_NO_JOURNAL")]
+    pub(crate) no_journal: bool,
+    /// How many bytes of journals to keep in the show folder [default: 1GiB]
+    #[arg(long, env = "SEGUE_JOURNAL_KEEP", value_name = "BYTES", value_parser = parse_bytes)]
+    pub(crate) journal_keep: Option<u64>,
+    /// Ends after this long
+    #[arg(long = "for", env = "SEGUE_FOR", value_name = "TIME", value_parser = parse_duration)]
+    pub(crate) run_for: Option<Duration>,
+    /// human or json, on standard error [default: human]
+    #[arg(long, env = "SEGUE_LOG", value_name = "FORMAT")]
+    pub(crate) log: Option<LogFormat>,
+}
+
+/// Options of `render`.
+#[derive(Debug, Args)]
+pub(crate) struct RenderArgs {
+    /// A patch (with --for) or a journal
+    pub(crate) input: PathBuf,
+    /// The WAV file to write
+    #[arg(short, long, value_name = "OUT.wav")]
+    pub(crate) out: PathBuf,
+    /// Where to begin, in a journal
+    #[arg(long, value_name = "TIME", value_parser = parse_duration)]
+    pub(crate) from: Option<Duration>,
+    /// How long
+    #[arg(long = "for", value_name = "TIME", value_parser = parse_duration)]
+    pub(crate) length: Option<Duration>,
+    /// Timed messages for a patch, `@TIME ADDRESS ARG…` a line; - is standard input
+    #[arg(long, value_name = "FILE")]
+    pub(crate) commands: Option<PathBuf>,
+    /// Frames a second, for a patch [default: 48000]
+    #[arg(long, value_name = "HZ", value_parser = settings::parse_rate)]
+    pub(crate) rate: Option<u32>,
+    /// Output channels, 1 to 8, for a patch [default: 2]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=8))]
+    pub(crate) channels: Option<u16>,
+    /// Room for the state of the instrument, for a patch [default: 1MiB]
+    #[arg(long, value_name = "BYTES", value_parser = parse_bytes)]
+    pub(crate) state: Option<u64>,
+    /// Overwrites OUT.wav
+    #[arg(long)]
+    pub(crate) force: bool,
+    /// Reports as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Options of `check`.
+#[derive(Debug, Args)]
+pub(crate) struct CheckArgs {
+    /// The patch; - is standard input
+    pub(crate) patch: PathBuf,
+    /// Reports as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Options of `modules`.
+#[derive(Debug, Args)]
+pub(crate) struct ModulesArgs {
+    /// Only this type, in full
+    pub(crate) kind: Option<String>,
+    /// As JSON, like the answer to /engine/schema
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Where the engine is.
+#[derive(Debug, Args)]
+pub(crate) struct EngineArgs {
+    /// Where the engine listens: HOST:PORT or PORT [default: 127.0.0.1:5005]
+    #[arg(long, env = "SEGUE_OSC", value_name = "ADDR")]
+    pub(crate) osc: Option<Endpoints>,
+}
+
+/// Options of `send`.
+#[derive(Debug, Args)]
+pub(crate) struct SendArgs {
+    /// The address, as in /mod/filter/cutoff; - reads messages from standard input, one a line
+    pub(crate) address: String,
+    /// The arguments: numbers, true, false, nil, or text
+    #[arg(allow_hyphen_values = true, trailing_var_arg = true)]
+    pub(crate) args: Vec<String>,
+    /// Where.
+    #[command(flatten)]
+    pub(crate) engine: EngineArgs,
+    /// How long to wait for an answer [default: 2s]
+    #[arg(long, value_name = "TIME", value_parser = parse_duration)]
+    pub(crate) timeout: Option<Duration>,
+    /// Prints replies as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Options of `stop`.
+#[derive(Debug, Args)]
+pub(crate) struct StopArgs {
+    /// Where.
+    #[command(flatten)]
+    pub(crate) engine: EngineArgs,
+    /// How long to wait until it has ended [default: 10s]
+    #[arg(long, value_name = "TIME", value_parser = parse_duration)]
+    pub(crate) timeout: Option<Duration>,
+}
+
+/// Options of `status`.
+#[derive(Debug, Args)]
+pub(crate) struct StatusArgs {
+    /// Where.
+    #[command(flatten)]
+    pub(crate) engine: EngineArgs,
+    /// As JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Exits 1 unless healthy
+    #[arg(long)]
+    pub(crate) check: bool,
+    /// Waits until healthy, at most this long; then exits 75
+    #[arg(long, value_name = "TIME", value_parser = parse_duration)]
+    pub(crate) wait: Option<Duration>,
+    /// Shows it again each second until interrupted
+    #[arg(long, conflicts_with = "wait")]
+    pub(crate) watch: bool,
+}
+
+/// Options of `demo`.
+#[derive(Debug, Args)]
+pub(crate) struct DemoArgs {
+    /// auto, null[:FRAMES] or freewheel[:SPEEDx] [default: auto]
+    #[arg(long, env = "SEGUE_DEVICE", value_name = "DEVICE")]
+    pub(crate) device: Option<Device>,
+    /// How long [default: 20s]
+    #[arg(long = "for", value_name = "TIME", value_parser = parse_duration)]
+    pub(crate) length: Option<Duration>,
+    /// Reports as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::{CommandFactory, Parser};
+
+    use super::{Cli, Verb};
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn negative_numbers_are_arguments_of_a_message() {
+        let cli = Cli::try_parse_from(["segue", "send", "/master/gain", "-6", "-6dB"]).unwrap();
+        match cli.verb {
+            Verb::Send(send) => assert_eq!(send.args, ["-6", "-6dB"]),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn what_is_not_built_is_not_listed() {
+        let names: Vec<_> = Cli::command().get_subcommands().map(|it| it.get_name().to_owned()).collect();
+        let listed = ["demo", "run", "render", "check", "modules", "send", "stop", "status"];
+        assert_eq!(names[..8], listed);
+        assert_eq!(names[8..], ["worker", "control"]);
+    }
+}

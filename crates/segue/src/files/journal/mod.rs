@@ -1,0 +1,13 @@
+//! The journal: everything that was asked of the instrument, with which it can be played again.
+//!
+//! *Layout*: magic and format (16 bytes), then records: `kind length crc32` as little-endian u32,
+//! then `length` bytes of postcard. The first record is the header. The sum covers kind, length
+//! and bytes, so a record that was half written is noticed and everything before it holds.
+
+mod reader;
+mod record;
+mod writer;
+
+pub(crate) use reader::{Damage, JournalReader};
+pub(crate) use record::{Checkpoint, Command, Gap, Hashes, Header, JournalError, Mark, Record};
+pub(crate) use writer::JournalWriter;

@@ -1,0 +1,238 @@
+//! What stands in a journal, and how a record is framed.
+
+use std::io;
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+
+/// First bytes of every journal.
+pub(crate) const MAGIC: [u8; 12] = *b"segue-show\r\n";
+/// Format of the records. Another format is refused.
+pub(crate) const FORMAT: u32 = 1;
+/// Bytes before the first record.
+pub(crate) const PRELUDE_BYTES: usize = MAGIC.len() + 4;
+/// Bytes before the payload of a record.
+pub(crate) const FRAME_BYTES: usize = 12;
+/// Longest payload that is believed: a checkpoint of the largest state (1 GiB) and a little.
+pub(crate) const PAYLOAD_BYTES_MAX: usize = (1 << 30) + (1 << 16);
+
+/// What a journal is of.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Header {
+    /// Version and build of the engine that played.
+    pub(crate) build: String,
+    /// Hash over the layout of plan and state; another one cannot be replayed bit for bit.
+    pub(crate) layout: u64,
+    /// Frames a second.
+    pub(crate) rate: u32,
+    /// Samples a frame.
+    pub(crate) channels: u16,
+    /// Bytes of the arena.
+    pub(crate) state_bytes: u64,
+    /// Name of the patch, as the user called it.
+    pub(crate) title: String,
+    /// Text of the patch.
+    pub(crate) patch: String,
+    /// The plan it was compiled to.
+    pub(crate) plan: Vec<u8>,
+    /// First block; a checkpoint follows at once if it is not 0.
+    pub(crate) start_block: u64,
+}
+
+/// One record of the command log, whatever its kind: command, verdict, bypass or mark.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Command {
+    /// Its number in the log.
+    pub(crate) number: u64,
+    /// The block it was applied at.
+    pub(crate) block: u64,
+    /// What it is, as the log says.
+    pub(crate) kind: u32,
+    /// The rack's command, or the subject of a verdict.
+    pub(crate) payload: [u64; 4],
+    /// Who sent it, as control numbers senders.
+    pub(crate) origin: u64,
+}
+
+/// Hashes of consecutive blocks as they were played.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Hashes {
+    /// The first block.
+    pub(crate) first_block: u64,
+    /// Little-endian 64-bit hashes, one a block.
+    bytes: Vec<u8>,
+}
+
+impl Hashes {
+    /// None yet, beginning at `first_block`.
+    pub(crate) fn new(first_block: u64) -> Self {
+        Self { first_block, bytes: Vec::new() }
+    }
+
+    /// Adds that of the block which follows.
+    pub(crate) fn push(&mut self, hash: u64) {
+        self.bytes.extend(hash.to_le_bytes());
+    }
+
+    /// How many blocks.
+    pub(crate) fn len(&self) -> usize {
+        self.bytes.len() / 8
+    }
+
+    /// Block and hash, in order.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (u64, u64)> + '_ {
+        let hashes = self.bytes.chunks_exact(8);
+        hashes.zip(self.first_block..).map(|(bytes, block)| {
+            (block, u64::from_le_bytes(bytes.try_into().expect("chunks of eight")))
+        })
+    }
+}
+
+/// A state of the instrument from which replay can begin.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Checkpoint {
+    /// The state is that before this block was rendered.
+    pub(crate) block: u64,
+    /// The first number of the log that is not in it.
+    pub(crate) cursor: u64,
+    /// Little-endian 64-bit words of the arena.
+    bytes: Vec<u8>,
+}
+
+impl Checkpoint {
+    /// The checkpoint of `state` before `block`.
+    pub(crate) fn new(block: u64, cursor: u64, state: &[u64]) -> Self {
+        let bytes = state.iter().flat_map(|word| word.to_le_bytes()).collect();
+        Self { block, cursor, bytes }
+    }
+
+    /// The words of the arena.
+    pub(crate) fn state(&self) -> Vec<u64> {
+        let word = |bytes: &[u8]| u64::from_le_bytes(bytes.try_into().expect("chunks of eight"));
+        self.bytes.chunks_exact(8).map(word).collect()
+    }
+}
+
+/// A moment: everything up to here is on the disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Mark {
+    /// The playhead.
+    pub(crate) block: u64,
+    /// Nanoseconds since 1970.
+    pub(crate) at_ns: u64,
+}
+
+/// Blocks about which nothing is known; a checkpoint follows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Gap {
+    /// The first block that is missing.
+    pub(crate) from_block: u64,
+    /// The first that is there again.
+    pub(crate) to_block: u64,
+}
+
+/// One entry of a journal after its header.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Record {
+    /// From the log.
+    Command(Command),
+    /// What was heard.
+    Hashes(Hashes),
+    /// Where replay can begin.
+    Checkpoint(Checkpoint),
+    /// Safe up to here.
+    Mark(Mark),
+    /// Something is missing.
+    Gap(Gap),
+    /// The command of this number was never applied.
+    Quarantine(u64),
+    /// The show ended in order before this block.
+    End(u64),
+}
+
+pub(crate) const HEADER_KIND: u32 = 1;
+
+impl Record {
+    /// The bytes of the whole record, framed.
+    pub(crate) fn framed(&self) -> Vec<u8> {
+        match self {
+            Self::Command(it) => framed(2, it),
+            Self::Hashes(it) => framed(3, it),
+            Self::Checkpoint(it) => framed(4, it),
+            Self::Mark(it) => framed(5, it),
+            Self::Gap(it) => framed(6, it),
+            Self::Quarantine(it) => framed(7, it),
+            Self::End(it) => framed(8, it),
+        }
+    }
+
+    /// The record of a kind; none if kind or bytes are not ours.
+    pub(crate) fn decode(kind: u32, payload: &[u8]) -> Option<Self> {
+        Some(match kind {
+            2 => Self::Command(decode(payload)?),
+            3 => Self::Hashes(decode(payload)?),
+            4 => Self::Checkpoint(decode(payload)?),
+            5 => Self::Mark(decode(payload)?),
+            6 => Self::Gap(decode(payload)?),
+            7 => Self::Quarantine(decode(payload)?),
+            8 => Self::End(decode(payload)?),
+            _ => return None,
+        })
+    }
+}
+
+/// `kind length crc payload` of anything that can be written down.
+pub(crate) fn framed(kind: u32, what: &impl Serialize) -> Vec<u8> {
+    let payload = postcard::to_stdvec(what).expect("a record in memory can be written down");
+    let length = u32::try_from(payload.len()).expect("no record is longer than the limit");
+    let mut bytes = Vec::with_capacity(FRAME_BYTES + payload.len());
+    bytes.extend(kind.to_le_bytes());
+    bytes.extend(length.to_le_bytes());
+    bytes.extend(checksum(kind, length, &payload).to_le_bytes());
+    bytes.extend(payload);
+    bytes
+}
+
+/// The sum a whole record carries.
+pub(crate) fn checksum(kind: u32, length: u32, payload: &[u8]) -> u32 {
+    let mut sum = crc32fast::Hasher::new();
+    sum.update(&kind.to_le_bytes());
+    sum.update(&length.to_le_bytes());
+    sum.update(payload);
+    sum.finalize()
+}
+
+/// A value from bytes that are exactly its own.
+pub(crate) fn decode<T: DeserializeOwned>(payload: &[u8]) -> Option<T> {
+    match postcard::take_from_bytes(payload) {
+        Ok((value, [])) => Some(value),
+        _ => None,
+    }
+}
+
+/// Why a journal could not be opened.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum JournalError {
+    /// The name is taken; nothing was touched. Another name helps.
+    #[error("{} exists already and is not overwritten", path.display())]
+    Exists {
+        /// The name.
+        path: PathBuf,
+    },
+    /// Not a journal, or one whose header is damaged. Trying again does not help.
+    #[error("{} is no journal: {what}", path.display())]
+    Foreign {
+        /// The file.
+        path: PathBuf,
+        /// What was wrong with it.
+        what: String,
+    },
+    /// The file system refused; records written before are whole.
+    #[error("cannot use {}: {source}", path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+}

@@ -1,0 +1,4 @@
+//! Files that Segue writes while it plays: recordings and journals.
+
+pub(crate) mod journal;
+pub(crate) mod wav;

@@ -1,0 +1,357 @@
+//! Addresses: what a message asks for, checked against the plan that plays.
+//!
+//! *Invariant*: what leaves here as an [`Ask`] is whole and right: modules and parameters exist,
+//! values are finite and in range. Everything else is a [`Refusal`] that says what was expected.
+
+mod argument;
+mod settable;
+
+use rosc::{OscMessage, OscType};
+use segue_rack::{Action, Plan};
+
+use super::pattern;
+use super::refusal::{Code, Refusal};
+
+/// What a message asks for.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Ask {
+    /// Something for the rack; with a remark if it is not done quite as asked.
+    Act(Action, Option<Refusal>),
+    /// What a settable address stands at.
+    Question(Topic),
+    /// Recording.
+    Record(RecordAsk),
+    /// The engine itself.
+    Engine(EngineAsk),
+    /// `/synced` with this number when everything before is in the log.
+    Sync(i32),
+}
+
+/// What can be set, and so asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Topic {
+    /// `/mod/ID/PARAM`.
+    Param {
+        /// Index in the plan.
+        module: u16,
+        /// Index in the spec.
+        param: u16,
+    },
+    /// `/gate/ID`.
+    Gate {
+        /// Index in the plan.
+        module: u16,
+    },
+    /// `/master/gain`, in dB.
+    MasterGain,
+    /// `/master/mute`.
+    MasterMute,
+}
+
+/// `/record/…`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum RecordAsk {
+    /// Begin, under this name in the show folder.
+    Start(Option<String>),
+    /// End.
+    Stop,
+    /// What is being recorded.
+    Status,
+}
+
+/// `/engine/…`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum EngineAsk {
+    /// The state, as `segue status --json` prints it.
+    Status,
+    /// The modules of the patch.
+    List,
+    /// The catalog and all addresses.
+    Schema,
+    /// Name, version, protocol.
+    Hello,
+    /// Bring back what was bypassed or given up: everything, or one.
+    Revive(Revived),
+    /// All notes off.
+    Panic,
+    /// Drop what is scheduled.
+    Clear,
+}
+
+/// What `/engine/revive` brings back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Revived {
+    /// Every slot and module.
+    All,
+    /// One module.
+    Module(u16),
+    /// One slot.
+    Slot(u32),
+}
+
+/// Every address there is, as the manual writes it.
+pub(crate) const ADDRESSES: [&str; 17] = [
+    "/mod/ID/PARAM",
+    "/gate/ID",
+    "/test",
+    "/master/gain",
+    "/master/mute",
+    "/record/start",
+    "/record/stop",
+    "/record/status",
+    "/engine/status",
+    "/engine/list",
+    "/engine/schema",
+    "/engine/hello",
+    "/engine/revive",
+    "/engine/panic",
+    "/engine/clear",
+    "/sync",
+    "/error",
+];
+
+/// Addresses one pattern may stand for.
+const EXPANSION_MAX: usize = 64;
+/// Longest address that is looked at.
+const ADDRESS_BYTES_MAX: usize = 255;
+
+/// The messages a message with a pattern stands for; a plain one stands for itself.
+pub(crate) fn expand(plan: &Plan, message: OscMessage) -> Result<Vec<OscMessage>, Refusal> {
+    if message.addr.len() > ADDRESS_BYTES_MAX {
+        let text = format!("an address has at most {ADDRESS_BYTES_MAX} bytes");
+        return Err(Refusal::new(Code::TooLong, text));
+    }
+    if !pattern::is_pattern(&message.addr) {
+        return Ok(vec![message]);
+    }
+    let hits: Vec<String> = settable::addresses(plan)
+        .filter(|address| pattern::matches(&message.addr, address))
+        .take(EXPANSION_MAX + 1)
+        .collect();
+    match hits.len() {
+        0 => Err(Refusal::new(Code::UnknownAddress, "the pattern matches nothing in this patch")),
+        hit if hit > EXPANSION_MAX => {
+            let text = format!("the pattern matches more than {EXPANSION_MAX} addresses");
+            Err(Refusal::new(Code::Full, text))
+        }
+        _ => Ok(hits
+            .into_iter()
+            .map(|addr| OscMessage { addr, args: message.args.clone() })
+            .collect()),
+    }
+}
+
+/// What `message` asks of an engine that plays `plan`.
+pub(crate) fn resolve(plan: &Plan, message: &OscMessage) -> Result<Ask, Refusal> {
+    let mut parts = message.addr.strip_prefix('/').unwrap_or_default().split('/');
+    let args = message.args.as_slice();
+    let parts = [parts.next(), parts.next(), parts.next(), parts.next()];
+    match parts {
+        [Some("mod"), Some(id), Some(param), None] => settable::param(plan, id, param, args),
+        [Some("gate"), Some(id), None, None] => settable::gate(plan, id, args),
+        [Some("master"), Some("gain"), None, None] => settable::master_gain(plan, args),
+        [Some("master"), Some("mute"), None, None] => settable::master_mute(args),
+        [Some("test"), None, None, None] => {
+            argument::none(args).map(|()| Ask::Act(Action::Test, None))
+        }
+        [Some("sync"), None, None, None] => argument::int(args).map(Ask::Sync),
+        [Some("record"), Some(what), None, None] => record(what, args),
+        [Some("engine"), Some(what), None, None] => engine(plan, what, args),
+        _ => Err(unknown(&message.addr)),
+    }
+}
+
+fn record(what: &str, args: &[OscType]) -> Result<Ask, Refusal> {
+    let ask = match (what, args) {
+        ("start", []) => RecordAsk::Start(None),
+        ("start", [OscType::String(name)]) => RecordAsk::Start(Some(name.clone())),
+        ("start", _) => {
+            return Err(Refusal::new(Code::WrongType, "/record/start takes a name, or nothing"));
+        }
+        ("stop", args) => argument::none(args).map(|()| RecordAsk::Stop)?,
+        ("status", args) => argument::none(args).map(|()| RecordAsk::Status)?,
+        _ => return Err(unknown(&format!("/record/{what}"))),
+    };
+    Ok(Ask::Record(ask))
+}
+
+fn engine(plan: &Plan, what: &str, args: &[OscType]) -> Result<Ask, Refusal> {
+    let plain = match what {
+        "status" => EngineAsk::Status,
+        "list" => EngineAsk::List,
+        "schema" => EngineAsk::Schema,
+        "hello" => EngineAsk::Hello,
+        "panic" => EngineAsk::Panic,
+        "clear" => EngineAsk::Clear,
+        "revive" => return revive(plan, args).map(|it| Ask::Engine(EngineAsk::Revive(it))),
+        _ => return Err(unknown(&format!("/engine/{what}"))),
+    };
+    argument::none(args).map(|()| Ask::Engine(plain))
+}
+
+fn revive(plan: &Plan, args: &[OscType]) -> Result<Revived, Refusal> {
+    match args {
+        [] => Ok(Revived::All),
+        [OscType::String(id)] => settable::module(plan, id).map(Revived::Module),
+        [OscType::Int(slot)] if *slot >= 0 => Ok(Revived::Slot(slot.unsigned_abs())),
+        _ => {
+            let text = "/engine/revive takes the id of a module, the number of a slot, or nothing";
+            Err(Refusal::new(Code::WrongType, text))
+        }
+    }
+}
+
+fn unknown(address: &str) -> Refusal {
+    let meant = segue_rack::nearest(address, ADDRESSES);
+    let hint = meant.map(|meant| format!("; did you mean '{meant}'?")).unwrap_or_default();
+    Refusal::new(Code::UnknownAddress, format!("nothing answers to '{address}'{hint}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use rosc::{OscMessage, OscType};
+    use segue_rack::{Action, OWN_SMOOTHING, Patch, Plan, Setup};
+
+    use super::{Ask, Code, EngineAsk, RecordAsk, Revived, Topic, expand, resolve};
+
+    const PATCH: &str = "segue = 1\n[osc]\ntype = \"osc\"\nfreq = 440\n\
+        [env]\ntype = \"adsr\"\nin = \"osc\"\n\
+        [filter]\ntype = \"biquad\"\nin = \"env\"\ncutoff = 800\n[out]\nin = \"filter\"\n";
+
+    fn plan() -> Plan {
+        Plan::compile(&Patch::parse(PATCH).unwrap(), &Setup::default()).unwrap()
+    }
+
+    fn text(text: &str) -> OscType {
+        OscType::String(text.to_owned())
+    }
+
+    fn ask(addr: &str, args: Vec<OscType>) -> Result<Ask, (Code, String)> {
+        let message = OscMessage { addr: addr.to_owned(), args };
+        resolve(&plan(), &message).map_err(|it| (it.code, it.text))
+    }
+
+    fn value_of(addr: &str, argument: OscType) -> f32 {
+        match ask(addr, vec![argument]) {
+            Ok(Ask::Act(Action::Set { value, .. }, None)) => value,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_parameter_is_set_by_any_number_or_quantity() {
+        for argument in [OscType::Int(800), OscType::Float(800.0), OscType::Double(800.0)] {
+            assert_eq!(value_of("/mod/filter/cutoff", argument), 800.0);
+        }
+        assert_eq!(value_of("/mod/filter/cutoff", text("1.2kHz")), 1200.0);
+        assert_eq!(value_of("/mod/osc/frequency", text("A4")), 440.0);
+        assert_eq!(value_of("/mod/osc/shape", text("saw")), value_of("/mod/osc/shape", text("SAW")));
+    }
+
+    #[test]
+    fn a_second_argument_is_the_time_it_takes() {
+        let ramp = |args| match ask("/mod/filter/cutoff", args) {
+            Ok(Ask::Act(Action::Set { ramp_frames, .. }, None)) => ramp_frames,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(ramp(vec![OscType::Int(800)]), OWN_SMOOTHING);
+        assert_eq!(ramp(vec![OscType::Int(800), OscType::Int(250)]), 12_000);
+        assert_eq!(ramp(vec![OscType::Int(800), text("1s")]), 48_000);
+    }
+
+    #[test]
+    fn what_is_out_of_range_is_clamped_and_told() {
+        match ask("/mod/filter/cutoff", vec![OscType::Float(1e9)]) {
+            Ok(Ask::Act(Action::Set { value, .. }, Some(remark))) => {
+                assert_eq!(remark.code, Code::OutOfRange);
+                assert!(remark.text.contains(&format!("{value}")), "{}", remark.text);
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_is_refused_with_what_was_expected() {
+        let one = || vec![OscType::Float(1.0)];
+        let table = [
+            ("/mod/filtr/cutoff", one(), Code::UnknownModule, "did you mean 'filter'?"),
+            ("/mod/filter/cutof", one(), Code::UnknownParam, "did you mean 'cutoff'?"),
+            ("/mod/filter/cutoff", vec![text("loud")], Code::WrongType, "Hz"),
+            ("/mod/filter/cutoff", vec![text("3ms")], Code::WrongType, "Hz"),
+            ("/mod/filter/cutoff", vec![OscType::Blob(vec![])], Code::WrongType, "Hz"),
+            ("/mod/filter/cutoff", vec![OscType::Float(f32::NAN)], Code::NotFinite, "finite"),
+            ("/mod/osc/shape", vec![text("round")], Code::WrongType, "saw"),
+            ("/mod/osc/voices", vec![OscType::Int(2)], Code::Forbidden, "patch"),
+            ("/gate/filter", one(), Code::UnknownParam, "no gate"),
+            ("/gate/env", vec![text("maybe")], Code::WrongType, "velocity"),
+            ("/gate/nobody", one(), Code::UnknownModule, "nobody"),
+            ("/tset", vec![], Code::UnknownAddress, "did you mean '/test'?"),
+            ("/mod/filter", one(), Code::UnknownAddress, "/mod/filter"),
+            ("/", vec![], Code::UnknownAddress, "'/'"),
+            ("/sync", vec![text("a")], Code::WrongType, "number"),
+            ("/engine/revive", vec![OscType::Nil], Code::WrongType, "slot"),
+        ];
+        for (address, args, code, expected) in table {
+            let (got, why) = ask(address, args).expect_err(address);
+            assert_eq!(got, code, "{address}: {why}");
+            assert!(why.contains(expected), "{address}: {why}");
+        }
+    }
+
+    #[test]
+    fn every_settable_address_without_arguments_is_a_question() {
+        let plan = plan();
+        let module = plan.module("filter").unwrap();
+        let param = plan.param(module, "cutoff").unwrap();
+        let topics = [
+            ("/mod/filter/cutoff", Topic::Param { module, param }),
+            ("/gate/env", Topic::Gate { module: plan.module("env").unwrap() }),
+            ("/master/gain", Topic::MasterGain),
+            ("/master/mute", Topic::MasterMute),
+        ];
+        for (address, topic) in topics {
+            assert_eq!(ask(address, vec![]), Ok(Ask::Question(topic)));
+        }
+    }
+
+    #[test]
+    fn the_engine_and_the_recorder_are_asked_by_name() {
+        let name = Some("take".to_owned());
+        let table = [
+            ("/record/start", vec![text("take")], Ask::Record(RecordAsk::Start(name))),
+            ("/record/stop", vec![], Ask::Record(RecordAsk::Stop)),
+            ("/engine/status", vec![], Ask::Engine(EngineAsk::Status)),
+            ("/engine/revive", vec![], Ask::Engine(EngineAsk::Revive(Revived::All))),
+            ("/sync", vec![OscType::Int(7)], Ask::Sync(7)),
+            ("/test", vec![], Ask::Act(Action::Test, None)),
+        ];
+        for (address, args, expected) in table {
+            assert_eq!(ask(address, args), Ok(expected));
+        }
+    }
+
+    #[test]
+    fn the_master_takes_decibels() {
+        match ask("/master/gain", vec![text("-6dB")]) {
+            Ok(Ask::Act(Action::MasterGain { gain, ramp_frames: OWN_SMOOTHING }, None)) => {
+                assert!((gain - 0.501).abs() < 0.001, "{gain}");
+            }
+            other => panic!("{other:?}"),
+        }
+        let mute = Ask::Act(Action::MasterMute { on: true }, None);
+        assert_eq!(ask("/master/mute", vec![OscType::Int(1)]), Ok(mute));
+    }
+
+    #[test]
+    fn a_pattern_stands_for_every_address_it_matches() {
+        let expanded = |addr: &str| {
+            let message = OscMessage { addr: addr.to_owned(), args: vec![] };
+            let messages = expand(&plan(), message).map_err(|it| it.code)?;
+            Ok::<_, Code>(messages.into_iter().map(|it| it.addr).collect::<Vec<_>>())
+        };
+        assert_eq!(expanded("/mod/*/cutoff"), Ok(vec!["/mod/filter/cutoff".to_owned()]));
+        assert_eq!(expanded("/gate/*"), Ok(vec!["/gate/env".to_owned()]));
+        assert_eq!(expanded("/mod/nobody/*"), Err(Code::UnknownAddress));
+        assert_eq!(expanded(&"/a".repeat(200)), Err(Code::TooLong));
+    }
+}
