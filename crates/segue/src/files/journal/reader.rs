@@ -105,6 +105,7 @@ impl JournalReader {
             Record::Gap(gap) => gap.to_block,
             Record::Quarantine(_) => self.block,
             Record::End(blocks) => *blocks,
+            Record::Concealed(block) => *block + 1,
         };
         self.block = self.block.max(block);
         self.ended = matches!(record, Record::End(_));

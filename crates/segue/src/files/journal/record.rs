@@ -21,7 +21,7 @@ pub(crate) const PAYLOAD_BYTES_MAX: usize = (1 << 30) + (1 << 16);
 pub(crate) struct Header {
     /// Version and build of the engine that played.
     pub(crate) build: String,
-    /// Hash over the layout of plan and state; another one cannot be replayed bit for bit.
+    /// Hash over the catalog; another one cannot be replayed bit for bit.
     pub(crate) layout: u64,
     /// Frames a second.
     pub(crate) rate: u32,
@@ -148,6 +148,8 @@ pub(crate) enum Record {
     Quarantine(u64),
     /// The show ended in order before this block.
     End(u64),
+    /// Nobody had this block when it was due: what was heard was made up.
+    Concealed(u64),
 }
 
 pub(crate) const HEADER_KIND: u32 = 1;
@@ -163,6 +165,7 @@ impl Record {
             Self::Gap(it) => framed(6, it),
             Self::Quarantine(it) => framed(7, it),
             Self::End(it) => framed(8, it),
+            Self::Concealed(it) => framed(9, it),
         }
     }
 
@@ -176,6 +179,7 @@ impl Record {
             6 => Self::Gap(decode(payload)?),
             7 => Self::Quarantine(decode(payload)?),
             8 => Self::End(decode(payload)?),
+            9 => Self::Concealed(decode(payload)?),
             _ => return None,
         })
     }

@@ -130,6 +130,7 @@ mod tests {
             Record::Mark(Mark { block: 20, at_ns: 1 << 60 }),
             Record::Gap(Gap { from_block: 21, to_block: 40 }),
             Record::Quarantine(9),
+            Record::Concealed(44),
             Record::End(50),
         ]
     }

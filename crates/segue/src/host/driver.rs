@@ -1,0 +1,158 @@
+//! The driver without a device: a timer (`null`), or nobody's clock at all (`freewheel`).
+//!
+//! *Invariant*: who does not hold the token asks for nothing. Between two turns of the timer
+//! this thread sleeps; within one it does not allocate, lock, log or wait.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::{Acquire, Release};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use segue_lockstep::memory::status::{Counter, Status};
+use segue_lockstep::playout::{Driver, Parts, Playout, Token};
+use segue_lockstep::{BLOCK_FRAMES, Payload};
+use segue_sys::process::priority::{self, Urgency};
+use segue_sys::{clock, futex};
+
+use super::pace::Pace;
+use crate::cli::settings::Device;
+
+/// The one driver of this version; devices with callbacks will be others.
+pub(super) const TIMER: Driver = Driver(1);
+
+/// How long freewheel waits for a bell before it looks anyway.
+const WAIT_MAX: Duration = Duration::from_millis(10);
+
+/// Asks the driver's thread for something without waiting for it.
+#[derive(Debug)]
+pub(super) struct Reins {
+    /// Who drives.
+    pub(super) token: Token,
+    /// 0: go on; 1: end as soon as possible.
+    close: AtomicU64,
+    /// 0: not known yet; 1: granted; 2: refused.
+    realtime: AtomicU64,
+}
+
+impl Reins {
+    /// Of a driver that holds the token.
+    pub(super) fn new() -> Self {
+        Self { token: Token::new(TIMER), close: AtomicU64::new(0), realtime: AtomicU64::new(0) }
+    }
+
+    /// Fade and end.
+    pub(super) fn close(&self) {
+        self.close.store(1, Release);
+    }
+
+    /// Whether real-time priority was granted, once that is known.
+    pub(super) fn realtime(&self) -> Option<bool> {
+        match self.realtime.load(Acquire) {
+            0 => None,
+            granted => Some(granted == 1),
+        }
+    }
+}
+
+/// What drives, and what it plays.
+pub(super) struct Drive {
+    /// The playing side.
+    pub(super) playout: Playout,
+    /// What it was made of.
+    pub(super) parts: Parts,
+    /// Timer or freewheel.
+    pub(super) device: Device,
+    /// Frames a second.
+    pub(super) rate: u32,
+    /// Samples a frame.
+    pub(super) channels: usize,
+    /// The closing fade and how many blocks it takes.
+    pub(super) fade: (Payload, u64),
+    /// How it is asked for the end.
+    pub(super) reins: Arc<Reins>,
+}
+
+/// Frames of one turn of `device`.
+pub(super) fn period(device: Device) -> usize {
+    match device {
+        Device::Null { period: Some(frames) } => frames as usize,
+        _ => BLOCK_FRAMES,
+    }
+}
+
+impl Drive {
+    /// Drives on a thread of its own until the timeline has ended.
+    pub(super) fn start(mut self) -> std::io::Result<JoinHandle<()>> {
+        thread::Builder::new().name("playout".into()).spawn(move || {
+            let granted = priority::ask_realtime(Urgency::Playout).is_ok();
+            self.reins.realtime.store(if granted { 1 } else { 2 }, Release);
+            match self.device {
+                Device::Freewheel { speed } => self.freewheel(speed),
+                Device::Null { .. } | Device::Auto => self.keep_time(),
+            }
+        })
+    }
+
+    fn keep_time(&mut self) {
+        let frames = period(self.device);
+        let mut out = vec![0.0; frames * self.channels];
+        let mut pace = Pace::new(frames as u64, self.rate, 1.0, clock::monotonic_ns());
+        while !self.playout.ended() {
+            clock::sleep_until_ns(pace.due_ns());
+            if pace.turn(clock::monotonic_ns()) {
+                self.status().count(Counter::Anchors);
+            }
+            self.turn(&mut out);
+        }
+    }
+
+    fn freewheel(&mut self, speed: Option<f64>) {
+        let mut out = vec![0.0; BLOCK_FRAMES * self.channels];
+        let speed = speed.unwrap_or(f64::INFINITY);
+        let started = clock::monotonic_ns();
+        let mut pace = Pace::new(BLOCK_FRAMES as u64, self.rate, speed.min(1e6), started);
+        let mut left = BLOCK_FRAMES;
+        while !self.playout.ended() {
+            let parts = self.parts.clone();
+            let bells: Vec<_> = bells(&parts).collect();
+            left -= self.turn(&mut out[..left * self.channels]);
+            if left > 0 {
+                futex::wait_any(&bells, WAIT_MAX);
+                continue;
+            }
+            left = BLOCK_FRAMES;
+            if speed.is_finite() {
+                pace.turn(clock::monotonic_ns());
+                clock::sleep_until_ns(pace.due_ns());
+            }
+        }
+    }
+
+    /// One turn: frames out, commands in, workers woken. Gives the frames delivered.
+    fn turn(&mut self, out: &mut [f32]) -> usize {
+        if !self.reins.token.is_held_by(TIMER) {
+            out.fill(0.0);
+            return out.len() / self.channels;
+        }
+        if self.reins.close.load(Acquire) != 0 {
+            self.playout.close(None, self.fade.1, self.fade.0);
+        }
+        let done = self.playout.play(out);
+        futex::wake(self.parts.orders.bell());
+        futex::wake(self.parts.tap.bell());
+        done
+    }
+
+    fn status(&self) -> &Status {
+        &self.parts.status
+    }
+}
+
+/// What freewheel may wait for: a worker's block, a cursor of control's, a word of the monitor.
+fn bells(parts: &Parts) -> impl Iterator<Item = (&std::sync::atomic::AtomicU32, u32)> {
+    let slots = parts.slots.iter().map(|slot| slot.bell());
+    slots
+        .chain([parts.inbox.bell(), parts.orders.bell()])
+        .map(|bell| (bell, bell.load(Acquire)))
+}

@@ -1,0 +1,174 @@
+//! The worker process: sits down in its slot and renders until it is killed.
+//!
+//! What runs before `ready` is small on purpose: a message, some mappings, the plan. The first
+//! thread renders; a second one holds the socket.
+
+use std::io;
+use std::thread;
+use std::time::Duration;
+
+use segue_lockstep::memory::orders::Orders;
+use segue_lockstep::memory::plans::Plans;
+use segue_lockstep::memory::slot::{NOTE_AT, Slot};
+use segue_lockstep::worker::{Parts, Step, Worker};
+use segue_lockstep::{Instrument, Payload, Shape, Unfit};
+use segue_rack::{Command, Plan, Rack, Setup};
+use segue_sys::event::Event;
+use segue_sys::process::priority::{self, Urgency};
+use segue_sys::socket::Seqpacket;
+use segue_sys::{Access, clock, fatal, futex, process};
+use serde::{Deserialize, Serialize};
+
+use super::wire::{self, MESSAGE_BYTES_MAX, Regions};
+use crate::exit::{Exit, Failure};
+
+/// How long a worker waits for a bell before it looks anyway: a bell can only be lost with the
+/// process that should have rung it.
+const WAIT_MAX: Duration = Duration::from_millis(10);
+
+/// What a worker is told.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Hello {
+    /// The supervisor.
+    pub(super) parent: u32,
+    /// Its build.
+    pub(super) build: u64,
+    /// Which slot is meant.
+    pub(super) slot: u32,
+    /// Which guest of it.
+    pub(super) generation: u64,
+    /// What the regions agree on.
+    pub(super) shape: wire::ShapeWords,
+    /// Bytes of the rack's arena.
+    pub(super) state_bytes: u64,
+}
+
+/// The rack as the lockstep knows it.
+struct Played(Rack);
+
+impl Instrument for Played {
+    fn apply(&mut self, payload: &Payload) {
+        // Checked when it was sent; what does not decode is passed over, the same on all.
+        if let Ok(command) = Command::decode(payload) {
+            self.0.apply(&command);
+        }
+    }
+
+    fn render(&mut self, out: &mut [f32], crumb: &mut dyn FnMut(u32)) {
+        self.0.render(out, crumb);
+    }
+
+    fn state(&self) -> &[u64] {
+        self.0.state()
+    }
+
+    fn restore(&mut self, state: &[u64]) -> Result<(), Unfit> {
+        self.0.restore(state).map_err(|error| Unfit { reason: error.to_string() })
+    }
+}
+
+/// Runs a worker; comes back only if it cannot go on.
+pub(crate) fn worker_main() -> Exit {
+    match work() {
+        Ok(never) => match never {},
+        Err(failure) => {
+            eprintln!("{failure}");
+            failure.exit
+        }
+    }
+}
+
+fn work() -> Result<std::convert::Infallible, Failure> {
+    let bug = |error: io::Error| Failure::new(Exit::Bug, format!("cannot sit down: {error}"));
+    let socket = Seqpacket::from_stdin().map_err(bug)?;
+    let mut bytes = vec![0; MESSAGE_BYTES_MAX];
+    let got = socket.receive(&mut bytes).map_err(bug)?;
+    let hello: Hello = wire::decode(&bytes[..got.length]).map_err(bug)?;
+    super::settle(hello.parent, hello.build, &format!("segue slot {}", hello.slot)).map_err(bug)?;
+    let shape = Shape::from(hello.shape);
+    let mut regions = Regions(got.fds.into_iter());
+    let (plans, parts) = take_place(&hello, &shape, &mut regions).map_err(bug)?;
+    process::priority::no_core_dumps().map_err(bug)?;
+    #[cfg(feature = "fault")]
+    super::fault::at_start(hello.slot, hello.generation);
+
+    let rack = load(&plans, &shape, hello.state_bytes)?;
+    let worker = Worker::sit(Played(rack), shape, parts.clone(), hello.build);
+    thread::Builder::new()
+        .name("socket".into())
+        .stack_size(64 * 1024)
+        .spawn(move || hold(&socket))
+        .map_err(bug)?;
+    // Its own pages stay; without the privilege it goes on.
+    let _ = priority::lock_memory();
+    Err(go_round(worker, &parts))
+}
+
+/// Maps the regions, sits down in the slot, and from then on leaves a note when it dies.
+fn take_place(hello: &Hello, shape: &Shape, regions: &mut Regions) -> io::Result<(Plans, Parts)> {
+    let plans = regions.laid(Access::Read, Plans::new)?;
+    let orders = regions.laid(Access::Read, Orders::new)?;
+    let bell = Event::adopt(regions.fd()?);
+    let slot = hello.slot as usize;
+    let mut slots = Vec::new();
+    for at in 0..shape.slots {
+        let access = if at == slot { Access::Write } else { Access::Read };
+        slots.push(regions.laid(access, |it| Slot::new(it, shape))?);
+    }
+    let own = slots.get(slot).ok_or_else(|| io::Error::other("there is no such slot"))?;
+    own.sit(hello.generation, hello.build);
+    fatal::install(own.region().clone(), NOTE_AT, hello.generation, bell)?;
+    Ok((plans, Parts { orders, slots, slot, generation: hello.generation }))
+}
+
+fn load(plans: &Plans, shape: &Shape, state_bytes: u64) -> Result<Rack, Failure> {
+    let bad = |text: String| Failure::new(Exit::Bug, text);
+    let newest = plans.newest().and_then(|number| plans.read(number));
+    let bytes = newest.ok_or_else(|| bad("there is no whole plan".into()))?;
+    let plan = Plan::from_bytes(&bytes).map_err(|error| bad(format!("the plan: {error}")))?;
+    let setup = Setup {
+        rate: shape.rate,
+        channels: shape.channels as u16,
+        state_bytes: state_bytes as usize,
+    };
+    Rack::new(&plan, &setup).map_err(|error| bad(format!("the plan cannot be played: {error}")))
+}
+
+/// Renders for ever; what comes back is why not.
+fn go_round(mut worker: Worker<Played>, parts: &Parts) -> Failure {
+    let own = &parts.slots[parts.slot];
+    let mut urgency = None;
+    loop {
+        let primary = parts.orders.primary();
+        take_urgency(&mut urgency, primary == Some(parts.slot));
+        // Loaded before the step: what changes during it ends the wait at once.
+        let ahead = &parts.slots[primary.unwrap_or(parts.slot).min(parts.slots.len() - 1)];
+        let bells = [parts.orders.bell(), ahead.bell()]
+            .map(|bell| (bell, bell.load(std::sync::atomic::Ordering::Acquire)));
+        match worker.step(&mut clock::monotonic_ns) {
+            Step::Rendered => futex::wake(own.bell()),
+            Step::Wait => {
+                futex::wait_any(&bells, WAIT_MAX);
+            }
+            Step::Leave(leave) => return Failure::new(Exit::TryAgain, leave.to_string()),
+        }
+    }
+}
+
+/// Roles change; the priority follows. Not granted is said in the status by the supervisor.
+fn take_urgency(now: &mut Option<Urgency>, primary: bool) {
+    let wanted = if primary { Urgency::Primary } else { Urgency::Standby };
+    if *now != Some(wanted) {
+        *now = Some(wanted);
+        let _ = priority::ask_realtime(wanted);
+    }
+}
+
+/// Holds the socket: its end is the supervisor's. Descriptors of samples will come this way.
+fn hold(socket: &Seqpacket) {
+    let _ = fatal::own_stack();
+    let mut bytes = [0; 16];
+    while socket.receive(&mut bytes).is_ok_and(|got| got.length > 0) {}
+    // The kernel's death signal has most likely been faster.
+    std::process::exit(i32::from(Exit::TryAgain.code()));
+}

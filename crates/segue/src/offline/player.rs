@@ -1,0 +1,91 @@
+//! A rack played by hand, block by block, with what the log said at each.
+//!
+//! *Invariant*: a record is applied at its block, before the block is rendered, in the order of
+//! its number: exactly what a worker does.
+
+use std::collections::{BTreeSet, VecDeque};
+
+use segue_lockstep::memory::block;
+use segue_rack::{BLOCK_FRAMES, Command, Plan, PlanError, Rack, Setup, StateError};
+
+use crate::files::journal;
+
+/// Kind of a log record that is a command for the rack.
+pub(crate) const COMMAND: u32 = 1;
+/// Kind of a log record that takes a module out.
+pub(crate) const BYPASS: u32 = 3;
+
+/// A rack and what it will be told.
+pub(crate) struct Player {
+    rack: Rack,
+    block: u64,
+    waiting: VecDeque<journal::Command>,
+    quarantined: BTreeSet<u64>,
+    samples: Vec<f32>,
+    words: Vec<u64>,
+}
+
+impl Player {
+    /// The rack of `plan` before block 0.
+    pub(crate) fn new(plan: &Plan, setup: &Setup) -> Result<Self, PlanError> {
+        let samples = BLOCK_FRAMES * usize::from(setup.channels);
+        Ok(Self {
+            rack: Rack::new(plan, setup)?,
+            block: 0,
+            waiting: VecDeque::new(),
+            quarantined: BTreeSet::new(),
+            samples: vec![0.0; samples],
+            words: vec![0; samples / 2],
+        })
+    }
+
+    /// The block that is rendered next.
+    pub(crate) fn block(&self) -> u64 {
+        self.block
+    }
+
+    /// What the rack says of itself.
+    pub(crate) fn rack(&self) -> &Rack {
+        &self.rack
+    }
+
+    /// Goes on from `checkpoint`; records that are in it are dropped.
+    pub(crate) fn restore(
+        &mut self,
+        checkpoint: &journal::Checkpoint,
+    ) -> Result<(), StateError> {
+        self.rack.restore(&checkpoint.state())?;
+        self.block = checkpoint.block;
+        self.waiting.retain(|command| command.number >= checkpoint.cursor);
+        Ok(())
+    }
+
+    /// Takes a record of the log, to be applied at its block.
+    pub(crate) fn push(&mut self, command: journal::Command) {
+        self.waiting.push_back(command);
+    }
+
+    /// This record is never applied.
+    pub(crate) fn quarantine(&mut self, number: u64) {
+        self.quarantined.insert(number);
+    }
+
+    /// Renders the next block: its samples, and the hash a worker would give.
+    pub(crate) fn render(&mut self) -> (&[f32], u64) {
+        while self.waiting.front().is_some_and(|command| command.block <= self.block) {
+            let Some(command) = self.waiting.pop_front() else { break };
+            let ours = matches!(command.kind, COMMAND | BYPASS);
+            if !ours || self.quarantined.contains(&command.number) {
+                continue;
+            }
+            // What is no command was none for the workers either.
+            if let Ok(command) = Command::decode(&command.payload) {
+                self.rack.apply(&command);
+            }
+        }
+        self.rack.render(&mut self.samples, &mut |_| {});
+        self.block += 1;
+        let hash = block::pack(&self.samples, &mut self.words);
+        (&self.samples, hash)
+    }
+}
