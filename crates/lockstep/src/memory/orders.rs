@@ -1,0 +1,314 @@
+//! The orders: what the supervisor says to all, and the log of numbered commands.
+//!
+//! *Invariant*: the supervisor is the only writer. Within it playout writes sealed, head,
+//! playhead and taken; the monitor writes primary, cleared, generations and keep-from. A reader
+//! that has seen `sealed > n` (Acquire) finds every record of block n below `head`, for both
+//! are published with Release, head first.
+
+use std::sync::atomic::AtomicU32;
+use std::sync::atomic::Ordering::{Acquire, Release};
+
+use segue_sys::{Entry, Region, Ring, Words};
+
+use crate::{Payload, SLOTS_MAX};
+
+const BELL: usize = 0;
+const SEALED: usize = 1;
+const HEAD: usize = 2;
+const PLAYHEAD: usize = 3;
+const PRIMARY: usize = 4;
+const CLEARED: usize = 5;
+const TAKEN: usize = 6;
+const KEEP_FROM: usize = 7;
+const LEAD: usize = 8;
+const FREEWHEEL: usize = 9;
+const PERIOD: usize = 10;
+const END: usize = 11;
+const PENDING: usize = 12;
+const GENERATIONS: usize = 16;
+const LOG: usize = 32;
+const RECORD_WORDS: usize = 6;
+
+/// Records the log holds: more than four seconds of the fullest blocks at 48 kHz, while
+/// checkpoints come every 16 blocks.
+pub const LOG_DEPTH: usize = 1 << 16;
+
+/// What a record is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A command for the instrument.
+    Command,
+    /// A judgement about an earlier command.
+    Verdict,
+    /// A module taken out of the signal.
+    Bypass,
+    /// A point in time for the journal; no worker acts on it.
+    Mark,
+}
+
+/// One numbered record of the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Record {
+    /// The block it is for.
+    pub block: u64,
+    /// What it is for.
+    pub kind: Kind,
+    /// Who asked, as control numbers its senders; 0 is the supervisor.
+    pub origin: u32,
+    /// How many records follow that belong to the same bundle.
+    pub more: u8,
+    /// The command.
+    pub payload: Payload,
+}
+
+impl Record {
+    fn to_words(self) -> [u64; RECORD_WORDS] {
+        let kind = match self.kind {
+            Kind::Command => 1_u64,
+            Kind::Verdict => 2,
+            Kind::Bypass => 3,
+            Kind::Mark => 4,
+        };
+        let head = kind | u64::from(self.more) << 8 | u64::from(self.origin) << 32;
+        let [a, b, c, d] = self.payload;
+        [self.block, head, a, b, c, d]
+    }
+
+    fn from_words(words: [u64; RECORD_WORDS]) -> Option<Self> {
+        let [block, head, a, b, c, d] = words;
+        let kind = match head & 0xff {
+            1 => Kind::Command,
+            2 => Kind::Verdict,
+            3 => Kind::Bypass,
+            4 => Kind::Mark,
+            _ => return None,
+        };
+        let (more, origin) = ((head >> 8) as u8, (head >> 32) as u32);
+        Some(Self { block, kind, origin, more, payload: [a, b, c, d] })
+    }
+}
+
+/// What is found at a number of the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Found {
+    /// The record.
+    Record(Record),
+    /// Not written yet.
+    NotYet,
+    /// Overwritten: the reader was away too long.
+    Passed,
+    /// Damaged; a log is never damaged while its supervisor lives and its seal holds.
+    Damaged,
+}
+
+/// The orders region, for its writer and its readers alike.
+#[derive(Clone, Debug)]
+pub struct Orders {
+    region: Region,
+    log: Ring<Region>,
+}
+
+impl Orders {
+    /// Words of the region.
+    #[must_use]
+    pub const fn words() -> usize {
+        LOG + Ring::<Region>::words_for(LOG_DEPTH, RECORD_WORDS)
+    }
+
+    /// The orders within `region`; none if the region is too small to hold them.
+    #[must_use]
+    pub fn new(region: Region) -> Option<Self> {
+        if region.len() < Self::words() {
+            return None;
+        }
+        let log = Ring::new(region.clone(), LOG, LOG_DEPTH, RECORD_WORDS);
+        Some(Self { region, log })
+    }
+
+    /// The region, to hand its descriptor on.
+    #[must_use]
+    pub fn region(&self) -> &Region {
+        &self.region
+    }
+
+    /// Rung whenever anything changes that a worker may wait for. `[any]`
+    #[must_use]
+    pub fn bell(&self) -> &AtomicU32 {
+        self.region.bell(BELL)
+    }
+
+    /// Rings the bell; who waits must still be woken. `[audio]`
+    pub fn ring(&self) {
+        self.bell().fetch_add(1, Release);
+    }
+
+    /// Blocks below this have all their commands. `[any]`
+    #[must_use]
+    pub fn sealed(&self) -> u64 {
+        self.region.load(SEALED, Acquire)
+    }
+
+    /// Records below this number are in the log. `[any]`
+    #[must_use]
+    pub fn head(&self) -> u64 {
+        self.region.load(HEAD, Acquire)
+    }
+
+    /// The next block to be played. `[any]`
+    #[must_use]
+    pub fn playhead(&self) -> u64 {
+        self.region.load(PLAYHEAD, Acquire)
+    }
+
+    /// The slot that goes first, if any. `[any]`
+    #[must_use]
+    pub fn primary(&self) -> Option<usize> {
+        let primary = self.region.load(PRIMARY, Acquire);
+        (1..=SLOTS_MAX as u64).contains(&primary).then(|| primary as usize - 1)
+    }
+
+    /// Blocks below this may be started by a standby although they carry commands and the
+    /// primary has not published them. `[any]`
+    #[must_use]
+    pub fn cleared(&self) -> u64 {
+        self.region.load(CLEARED, Acquire)
+    }
+
+    /// Inbox entries below this number are in the log. `[any]`
+    #[must_use]
+    pub fn taken(&self) -> u64 {
+        self.region.load(TAKEN, Acquire)
+    }
+
+    /// The guest that may sit in a slot; 0 before the first. `[any]`
+    #[must_use]
+    pub fn generation(&self, slot: usize) -> u64 {
+        self.region.load(GENERATIONS + slot.min(SLOTS_MAX - 1), Acquire)
+    }
+
+    /// Blocks kept ready beyond one period. `[any]`
+    #[must_use]
+    pub fn lead(&self) -> u64 {
+        self.region.load(LEAD, Acquire)
+    }
+
+    /// Whether there is no clock: blocks are asked for when the last was delivered. `[any]`
+    #[must_use]
+    pub fn freewheel(&self) -> bool {
+        self.region.load(FREEWHEEL, Acquire) != 0
+    }
+
+    /// The longest period asked for so far, in frames. `[any]`
+    #[must_use]
+    pub fn period(&self) -> u64 {
+        self.region.load(PERIOD, Acquire)
+    }
+
+    /// The block at which the engine ends, once that is decided. `[any]`
+    #[must_use]
+    pub fn end(&self) -> Option<u64> {
+        self.region.load(END, Acquire).checked_sub(1)
+    }
+
+    /// Slots (one bit each) that a guest is on its way to. `[any]`
+    #[must_use]
+    pub fn pending(&self) -> u64 {
+        self.region.load(PENDING, Acquire)
+    }
+
+    /// The log number from which on somebody may still need the records. `[any]`
+    #[must_use]
+    pub fn keep_from(&self) -> u64 {
+        self.region.load(KEEP_FROM, Acquire)
+    }
+
+    /// The record with this number. `[any]`
+    #[must_use]
+    pub fn record(&self, number: u64) -> Found {
+        if number >= self.head() {
+            return Found::NotYet;
+        }
+        let mut words = [0; RECORD_WORDS];
+        match self.log.read(number, &mut words) {
+            Entry::Whole { .. } => Record::from_words(words).map_or(Found::Damaged, Found::Record),
+            Entry::Absent => Found::NotYet,
+            Entry::Passed => Found::Passed,
+            // The writer is at this very place, a whole ring further on.
+            Entry::Torn if number + LOG_DEPTH as u64 <= self.head() => Found::Passed,
+            Entry::Torn => Found::Damaged,
+        }
+    }
+
+    /// Whether a block's worth of records can be written without losing one that is needed.
+    /// `[audio]`
+    #[must_use]
+    pub fn has_room(&self, head: u64) -> bool {
+        head + crate::COMMANDS_PER_BLOCK as u64 + 8 < self.keep_from() + LOG_DEPTH as u64
+    }
+
+    /// Writes the record with this number; not seen before [`Orders::publish`]. `[audio]`
+    pub fn append(&self, number: u64, record: Record) {
+        self.log.write(number, 0, &record.to_words());
+    }
+
+    /// Shows the log up to `head`, the inbox up to `taken`, the blocks up to `sealed`. `[audio]`
+    pub fn publish(&self, head: u64, taken: u64, sealed: u64) {
+        self.region.store(HEAD, head, Release);
+        self.region.store(TAKEN, taken, Release);
+        self.region.store(SEALED, sealed, Release);
+    }
+
+    /// Moves the playhead. `[audio]`
+    pub fn set_playhead(&self, block: u64) {
+        self.region.store(PLAYHEAD, block, Release);
+    }
+
+    /// Names the longest period. `[audio]`
+    pub fn set_period(&self, frames: u64) {
+        self.region.store(PERIOD, frames, Release);
+    }
+
+    /// Names the primary. `[any]`
+    pub fn set_primary(&self, slot: Option<usize>) {
+        self.region.store(PRIMARY, slot.map_or(0, |slot| slot as u64 + 1), Release);
+        self.ring();
+    }
+
+    /// Clears the blocks below `block`. `[any]`
+    pub fn set_cleared(&self, block: u64) {
+        self.region.store(CLEARED, block, Release);
+        self.ring();
+    }
+
+    /// Says which guest may sit in a slot. `[any]`
+    pub fn set_generation(&self, slot: usize, generation: u64) {
+        self.region.store(GENERATIONS + slot, generation, Release);
+    }
+
+    /// Says which slots a guest is on its way to. `[any]`
+    pub fn set_pending(&self, slots: u64) {
+        self.region.store(PENDING, slots, Release);
+    }
+
+    /// Gives the records below `number` free to be overwritten. `[any]`
+    pub fn set_keep_from(&self, number: u64) {
+        self.region.store(KEEP_FROM, number, Release);
+    }
+
+    /// Says how many blocks are kept ready and whether there is a clock. `[any]`
+    pub fn set_pace(&self, lead: u64, freewheel: bool) {
+        self.region.store(LEAD, lead, Release);
+        self.region.store(FREEWHEEL, u64::from(freewheel), Release);
+    }
+
+    /// Decides the block at which the engine ends. `[any]`
+    pub fn set_end(&self, block: u64) {
+        self.region.store(END, block + 1, Release);
+        self.ring();
+    }
+
+    /// Lets a test begin just below the wrap of the 32-bit bell.
+    pub fn set_bell(&self, value: u32) {
+        self.bell().store(value, Release);
+    }
+}

@@ -1,0 +1,255 @@
+//! A slot: a worker's place, made once; guests change, the place stays.
+//!
+//! *Layout*: a page of words about the guest, the place for its dying note, a ring of blocks
+//! (tag = generation), two checkpoint areas. *Invariant*: the guest is the only writer, and it
+//! writes its generation last when it sits down; whoever reads believes nothing under another
+//! generation than the supervisor's orders name.
+
+use std::sync::atomic::AtomicU32;
+use std::sync::atomic::Ordering::{Acquire, Release};
+
+use segue_sys::{Entry, Region, Ring, Words};
+
+use super::block::{self, Facts};
+use super::checkpoint::Area;
+use crate::Shape;
+
+const GENERATION: usize = 0;
+const BELL: usize = 1;
+const PUBLISHED: usize = 2;
+const REACHED: usize = 3;
+const PHASE: usize = 4;
+const CRUMB: usize = 5;
+const CRUMB_BLOCK: usize = 6;
+const CURSOR: usize = 7;
+const BUILD: usize = 8;
+const CHECKPOINT: usize = 9;
+
+/// First word of the dying note; its layout is the fatal-signal handler's.
+pub const NOTE_AT: usize = 64;
+
+/// Words kept for the dying note.
+pub const NOTE_WORDS: usize = 64;
+
+const RING: usize = NOTE_AT + NOTE_WORDS;
+
+/// Blocks a ring holds: twice the longest period (4096 frames) and the largest lead.
+pub const RING_DEPTH: usize = 256;
+
+/// The largest lead, in blocks.
+pub const LEAD_MAX: u64 = 64;
+
+const _: () = assert!(RING_DEPTH as u64 >= 2 * (4096 / crate::BLOCK_FRAMES as u64) + LEAD_MAX);
+
+/// How far a guest has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// Loading the plan; takes as long as it takes.
+    Starting,
+    /// Replaying the log from a checkpoint.
+    Joining,
+    /// Rendering what the others render; its blocks may be played.
+    Lockstep,
+}
+
+/// What a worker is doing, left where it can be read when it is dead.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Crumb {
+    /// Waiting.
+    Idle,
+    /// Applying the record with this number.
+    Apply(u64),
+    /// Rendering the module with this index.
+    Render(u32),
+    /// Writing a checkpoint.
+    Checkpoint,
+    /// Loading plan and checkpoint.
+    Load,
+}
+
+impl Crumb {
+    fn to_word(self) -> u64 {
+        match self {
+            Self::Idle => 0,
+            Self::Apply(number) => 1 | number << 8,
+            Self::Render(module) => 2 | u64::from(module) << 8,
+            Self::Checkpoint => 3,
+            Self::Load => 4,
+        }
+    }
+
+    fn from_word(word: u64) -> Self {
+        match word & 0xff {
+            1 => Self::Apply(word >> 8),
+            2 => Self::Render((word >> 8) as u32),
+            3 => Self::Checkpoint,
+            4 => Self::Load,
+            _ => Self::Idle,
+        }
+    }
+}
+
+/// A slot, for its guest and for those who watch it.
+#[derive(Clone, Debug)]
+pub struct Slot {
+    region: Region,
+    ring: Ring<Region>,
+    entry_words: usize,
+    areas: [Area; 2],
+}
+
+impl Slot {
+    /// Words of the region.
+    #[must_use]
+    pub const fn words(shape: &Shape) -> usize {
+        Self::areas_at(shape) + 2 * Area::words(shape.state_words)
+    }
+
+    const fn areas_at(shape: &Shape) -> usize {
+        RING + Ring::<Region>::words_for(RING_DEPTH, block::words(shape))
+    }
+
+    /// The slot within `region`; none if it is too small.
+    #[must_use]
+    pub fn new(region: Region, shape: &Shape) -> Option<Self> {
+        if region.len() < Self::words(shape) {
+            return None;
+        }
+        let ring = Ring::new(region.clone(), RING, RING_DEPTH, block::words(shape));
+        let first = Self::areas_at(shape);
+        let second = first + Area::words(shape.state_words);
+        let area = |base| Area::new(region.clone(), base, shape.state_words);
+        let entry_words = block::words(shape);
+        Some(Self { areas: [area(first), area(second)], ring, region, entry_words })
+    }
+
+    /// The region, to hand its descriptor on and to write the dying note.
+    #[must_use]
+    pub fn region(&self) -> &Region {
+        &self.region
+    }
+
+    /// Rung at every published block. `[any]`
+    #[must_use]
+    pub fn bell(&self) -> &AtomicU32 {
+        self.region.bell(BELL)
+    }
+
+    /// The guest that sits here, by its own word. `[any]`
+    #[must_use]
+    pub fn generation(&self) -> u64 {
+        self.region.load(GENERATION, Acquire)
+    }
+
+    /// Blocks below this are in the ring and may be played. `[any]`
+    #[must_use]
+    pub fn published(&self) -> u64 {
+        self.region.load(PUBLISHED, Acquire)
+    }
+
+    /// Blocks below this are rendered, also while joining. `[any]`
+    #[must_use]
+    pub fn reached(&self) -> u64 {
+        self.region.load(REACHED, Acquire)
+    }
+
+    /// How far the guest has come. `[any]`
+    #[must_use]
+    pub fn phase(&self) -> Phase {
+        match self.region.load(PHASE, Acquire) {
+            2 => Phase::Joining,
+            3 => Phase::Lockstep,
+            _ => Phase::Starting,
+        }
+    }
+
+    /// What the guest is doing, and in which block. `[any]`
+    #[must_use]
+    pub fn crumb(&self) -> (Crumb, u64) {
+        let crumb = Crumb::from_word(self.region.load(CRUMB, Acquire));
+        (crumb, self.region.load(CRUMB_BLOCK, Acquire))
+    }
+
+    /// The next record the guest will apply. `[any]`
+    #[must_use]
+    pub fn cursor(&self) -> u64 {
+        self.region.load(CURSOR, Acquire)
+    }
+
+    /// The build the guest says it is of. `[any]`
+    #[must_use]
+    pub fn build(&self) -> u64 {
+        self.region.load(BUILD, Acquire)
+    }
+
+    /// The block of the newest checkpoint the guest has written, plus one; 0 for none. `[any]`
+    #[must_use]
+    pub fn newest_checkpoint(&self) -> u64 {
+        self.region.load(CHECKPOINT, Acquire)
+    }
+
+    /// Words of a block's entry: the size of the buffer for [`Slot::read`].
+    #[must_use]
+    pub fn entry_words(&self) -> usize {
+        self.entry_words
+    }
+
+    /// The two checkpoint areas.
+    #[must_use]
+    pub fn areas(&self) -> &[Area; 2] {
+        &self.areas
+    }
+
+    /// Copies block `block` of this generation into `entry` if it is whole. `[audio]`
+    pub fn read(&self, block: u64, generation: u64, entry: &mut [u64]) -> Option<Facts> {
+        match self.ring.read(block, entry) {
+            Entry::Whole { tag } if tag == generation => Some(block::facts(entry)),
+            _ => None,
+        }
+    }
+
+    /// A new guest sits down: everything about the last one is cleared, the generation is
+    /// written last. `[any]`
+    pub fn sit(&self, generation: u64, build: u64) {
+        self.region.store(GENERATION, 0, Release);
+        for word in PUBLISHED..=CHECKPOINT {
+            self.region.store(word, 0, Release);
+        }
+        for word in NOTE_AT..NOTE_AT + NOTE_WORDS {
+            self.region.store(word, 0, Release);
+        }
+        self.region.store(BUILD, build, Release);
+        self.region.store(PHASE, 1, Release);
+        self.region.store(CRUMB, Crumb::Load.to_word(), Release);
+        self.region.store(GENERATION, generation, Release);
+    }
+
+    /// Says how far the guest has come. `[audio]`
+    pub fn set_phase(&self, phase: Phase) {
+        self.region.store(PHASE, phase as u64 + 1, Release);
+    }
+
+    /// Leaves a breadcrumb. `[audio]`
+    pub fn set_crumb(&self, crumb: Crumb, block: u64) {
+        self.region.store(CRUMB_BLOCK, block, Release);
+        self.region.store(CRUMB, crumb.to_word(), Release);
+    }
+
+    /// Says which checkpoint is the newest here. `[audio]`
+    pub fn set_checkpoint(&self, block: u64) {
+        self.region.store(CHECKPOINT, block + 1, Release);
+    }
+
+    /// Writes a block into the ring. `[audio]`
+    pub fn write(&self, block: u64, generation: u64, entry: &[u64]) {
+        self.ring.write(block, generation, entry);
+    }
+
+    /// Says what is rendered, and what of it may be played. `[audio]`
+    pub fn publish(&self, reached: u64, published: u64, cursor: u64) {
+        self.region.store(CURSOR, cursor, Release);
+        self.region.store(REACHED, reached, Release);
+        self.region.store(PUBLISHED, published, Release);
+        self.bell().fetch_add(1, Release);
+    }
+}

@@ -1,0 +1,191 @@
+//! What the monitor sees at a tick: values copied out of shared memory and of the kernel.
+//!
+//! *Invariant*: nothing here is believed because it is there; the monitor compares generations
+//! and bounds before it acts on it.
+
+use crate::memory::inbox::Inbox;
+use crate::memory::orders::Orders;
+use crate::memory::slot::{Crumb, Phase, Slot};
+use crate::memory::status::Status;
+
+/// The note a dying worker left.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Note {
+    /// The signal it died of, or 0 for a panic.
+    pub signal: i32,
+    /// Why it got it: above 0 its own doing, else somebody sent it.
+    pub si_code: i32,
+    /// The address it touched.
+    pub address: u64,
+    /// The text of a panic, with its place.
+    pub text: String,
+}
+
+impl Note {
+    /// Whether the worker did it itself: a panic, or a signal the kernel raised for what it
+    /// did.
+    #[must_use]
+    pub fn is_own_fault(&self) -> bool {
+        self.signal == 0 || self.si_code > 0
+    }
+}
+
+/// A child as the kernel tells of it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Process {
+    /// Not there: never asked for, or not started yet.
+    #[default]
+    Absent,
+    /// Alive.
+    Running {
+        /// Processor time it has used, in nanoseconds.
+        cpu_ns: u64,
+    },
+    /// Stopped by a signal.
+    Stopped,
+    /// Ended by itself.
+    Exited {
+        /// Its exit code.
+        code: u8,
+    },
+    /// Ended by a signal.
+    Killed {
+        /// Which.
+        signal: i32,
+    },
+    /// It could not be started.
+    Failed,
+}
+
+impl Process {
+    /// Whether it is over and can be buried.
+    #[must_use]
+    pub fn is_over(&self) -> bool {
+        matches!(self, Self::Exited { .. } | Self::Killed { .. } | Self::Failed)
+    }
+}
+
+/// A slot at a tick.
+#[derive(Clone, Debug)]
+pub struct SlotSeen {
+    /// The child that was started for it.
+    pub process: Process,
+    /// Its process id; 0 for none.
+    pub pid: u32,
+    /// What it printed last, or why it could not be started.
+    pub last_words: String,
+    /// The note it left.
+    pub note: Option<Note>,
+    /// The guest by its own word.
+    pub generation: u64,
+    /// How far it says it is.
+    pub phase: Phase,
+    /// Blocks below this it says it published.
+    pub published: u64,
+    /// Blocks below this it says it rendered.
+    pub reached: u64,
+    /// What it says it is doing, and in which block.
+    pub crumb: (Crumb, u64),
+    /// The build it says it is of.
+    pub build: u64,
+    /// The next record it will apply.
+    pub cursor: u64,
+    /// Playout caught this guest with a bad block.
+    pub suspect: u64,
+    /// The newest two checkpoints it holds, as (block, cursor).
+    pub checkpoints: [Option<(u64, u64)>; 2],
+    /// Hash of the block before `compared`, if the slot's ring has it.
+    pub newest: Option<(u64, u64)>,
+}
+
+/// A tick.
+#[derive(Clone, Debug)]
+pub struct Observation {
+    /// Nanoseconds of the monotonic clock.
+    pub now_ns: u64,
+    /// The slots, in order.
+    pub slots: Vec<SlotSeen>,
+    /// The next block to be played.
+    pub playhead: u64,
+    /// Blocks below this are sealed.
+    pub sealed: u64,
+    /// Records below this are in the log.
+    pub head: u64,
+    /// Which of the last 64 blocks were late.
+    pub lateness: u64,
+    /// Slots (one bit each) somebody asked to be brought back.
+    pub revive: u64,
+}
+
+/// What the kernel knows of a slot's child.
+#[derive(Clone, Debug, Default)]
+pub struct Child {
+    /// How it is.
+    pub process: Process,
+    /// Its process id.
+    pub pid: u32,
+    /// What it printed last.
+    pub last_words: String,
+    /// The note it left in its slot.
+    pub note: Option<Note>,
+}
+
+/// Looks at everything. `children` are the slots' in order. `[control]`
+#[must_use]
+pub fn observe(
+    now_ns: u64,
+    orders: &Orders,
+    status: &Status,
+    slots: &[Slot],
+    children: Vec<Child>,
+    revive: u64,
+) -> Observation {
+    let primary = orders.primary();
+    // The newest block all in lockstep have: the one whose hashes can be compared.
+    let common = slots
+        .iter()
+        .filter(|place| place.phase() == Phase::Lockstep && place.published() > 0)
+        .map(Slot::published)
+        .min();
+    let seen = slots.iter().zip(children).enumerate().map(|(slot, (place, child))| {
+        let mut claims = place.areas().clone().map(|area| area.claim());
+        claims.sort_by_key(|claim| std::cmp::Reverse(claim.map(|mark| mark.block)));
+        SlotSeen {
+            process: child.process,
+            pid: child.pid,
+            last_words: child.last_words,
+            note: child.note,
+            generation: place.generation(),
+            phase: place.phase(),
+            published: place.published(),
+            reached: place.reached(),
+            crumb: place.crumb(),
+            build: place.build(),
+            cursor: place.cursor(),
+            suspect: status.suspect(slot),
+            checkpoints: claims.map(|claim| claim.map(|mark| (mark.block, mark.cursor))),
+            newest: primary.and(common).and_then(|common| newest(place, common - 1)),
+        }
+    });
+    Observation {
+        now_ns,
+        slots: seen.collect(),
+        playhead: orders.playhead(),
+        sealed: orders.sealed(),
+        head: orders.head(),
+        lateness: status.lateness(),
+        revive,
+    }
+}
+
+fn newest(place: &Slot, block: u64) -> Option<(u64, u64)> {
+    let mut entry = vec![0; place.entry_words()];
+    let facts = place.read(block, place.generation(), &mut entry)?;
+    Some((block, facts.hash))
+}
+
+/// How control is: the inbox tells whether it lives. `[control]`
+#[must_use]
+pub fn control_beat(inbox: &Inbox) -> (u64, u64) {
+    (inbox.beat(), inbox.ready())
+}

@@ -1,0 +1,36 @@
+//! The driver token: of all who could ask for frames (a device's callback, the timer), one does.
+//!
+//! *Invariant*: who does not hold the token plays silence and seals nothing, so the timeline is
+//! never driven twice. The monitor alone hands it over.
+
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::{Acquire, Release};
+
+/// One who may ask for frames.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Driver(pub u64);
+
+/// Who drives.
+#[derive(Debug)]
+pub struct Token {
+    holder: AtomicU64,
+}
+
+impl Token {
+    /// A token held by `driver`.
+    #[must_use]
+    pub const fn new(driver: Driver) -> Self {
+        Self { holder: AtomicU64::new(driver.0) }
+    }
+
+    /// Whether `driver` holds it. `[audio]`
+    #[must_use]
+    pub fn is_held_by(&self, driver: Driver) -> bool {
+        self.holder.load(Acquire) == driver.0
+    }
+
+    /// Hands it to `driver`. `[any]`
+    pub fn hand_to(&self, driver: Driver) {
+        self.holder.store(driver.0, Release);
+    }
+}

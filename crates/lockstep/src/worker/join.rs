@@ -1,0 +1,129 @@
+//! Joining: load the newest checkpoint there is, replay the log, agree, and only then count.
+//!
+//! *Invariant*: a joiner fills its ring but publishes nothing. It is in lockstep when its blocks
+//! had the hashes of a slot in lockstep eight times in a row; or, with nobody in lockstep, when
+//! the monitor names it primary because it has reached the playhead.
+
+use super::{Leave, Worker};
+use crate::instrument::Instrument;
+use crate::memory::checkpoint::{Area, Mark};
+use crate::memory::orders::{Found, LOG_DEPTH};
+use crate::memory::slot::{Phase, RING_DEPTH};
+
+/// Blocks that must agree before a joiner counts.
+const AGREE_BLOCKS: u64 = 8;
+
+/// What came of comparing a block.
+enum Compared {
+    Same,
+    Different,
+    /// Nobody in lockstep has it yet.
+    NotYet,
+    /// It is too old for somebody's ring.
+    Gone,
+}
+
+impl<I: Instrument> Worker<I> {
+    /// Chooses where to begin: block 0 if nothing is sealed yet, else a checkpoint, else the
+    /// whole log if it is still there. `[control]`
+    pub(super) fn begin(&mut self) -> Result<(), Leave> {
+        if self.parts.orders.sealed() == 0 {
+            self.enter(Phase::Lockstep);
+            return Ok(());
+        }
+        let mut areas: Vec<(Mark, Area)> = self
+            .parts
+            .slots
+            .iter()
+            .flat_map(|place| place.areas().iter())
+            .filter_map(|area| Some((area.claim()?, area.clone())))
+            .collect();
+        areas.sort_by_key(|(mark, _)| std::cmp::Reverse(mark.block));
+        for (_, area) in areas {
+            let Some((mark, state)) = area.read() else { continue };
+            if self.is_usable(mark) && self.instrument.restore(&state).is_ok() {
+                self.next = mark.block;
+                self.cursor = mark.cursor;
+                self.enter(Phase::Joining);
+                return Ok(());
+            }
+        }
+        // The state of a fresh instrument is the checkpoint of block 0.
+        if self.is_usable(Mark { block: 0, cursor: 0 }) {
+            self.enter(Phase::Joining);
+            return Ok(());
+        }
+        Err(Leave::NoCheckpoint)
+    }
+
+    /// Whether the log still holds everything since.
+    fn is_usable(&self, mark: Mark) -> bool {
+        let orders = &self.parts.orders;
+        let (sealed, head) = (orders.sealed(), orders.head());
+        let held = mark.cursor + LOG_DEPTH as u64 > head + 1024;
+        mark.block <= sealed
+            && mark.cursor <= head
+            && held
+            && !matches!(orders.record(mark.cursor), Found::Passed | Found::Damaged)
+    }
+
+    /// Compares what was rendered with what others have; goes into lockstep when it may.
+    pub(super) fn agree(&mut self) -> Result<(), Leave> {
+        if self.parts.orders.primary() == Some(self.parts.slot) {
+            // Nobody was in lockstep and this worker reached the playhead first.
+            self.enter(Phase::Lockstep);
+            return Ok(());
+        }
+        self.agree.0 = self.agree.0.max(self.next.saturating_sub(RING_DEPTH as u64 / 2));
+        while self.agree.0 < self.next && self.agree.1 < AGREE_BLOCKS {
+            match self.compare(self.agree.0) {
+                Compared::Same => self.agree.1 += 1,
+                Compared::Different => return Err(Leave::Disagrees(self.agree.0)),
+                Compared::Gone => self.agree.1 = 0,
+                Compared::NotYet => return Ok(()),
+            }
+            self.agree.0 += 1;
+        }
+        if self.agree.1 >= AGREE_BLOCKS {
+            self.enter(Phase::Lockstep);
+        }
+        Ok(())
+    }
+
+    /// Compares one block with what somebody in lockstep has.
+    fn compare(&mut self, number: u64) -> Compared {
+        let orders = &self.parts.orders;
+        let own = &self.parts.slots[self.parts.slot];
+        let Some(mine) = own.read(number, self.parts.generation, &mut self.entry) else {
+            return Compared::Gone;
+        };
+        let mut found = Compared::NotYet;
+        for (other, place) in self.parts.slots.iter().enumerate() {
+            let generation = orders.generation(other);
+            let counts = other != self.parts.slot
+                && place.generation() == generation
+                && place.phase() == Phase::Lockstep
+                && place.published() > number;
+            if !counts {
+                continue;
+            }
+            match place.read(number, generation, &mut self.entry) {
+                Some(facts) if facts.hash == mine.hash => return Compared::Same,
+                Some(_) => return Compared::Different,
+                None => found = Compared::Gone,
+            }
+        }
+        found
+    }
+
+    fn enter(&mut self, phase: Phase) {
+        self.phase = phase;
+        let place = &self.parts.slots[self.parts.slot];
+        if phase == Phase::Lockstep {
+            place.publish(self.next, self.next, self.cursor);
+        } else {
+            place.publish(self.next, 0, self.cursor);
+        }
+        place.set_phase(phase);
+    }
+}

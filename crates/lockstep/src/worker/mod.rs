@@ -1,0 +1,233 @@
+//! The worker: waits until block n is sealed, applies its commands, renders it, publishes it.
+//!
+//! *Invariant*: what a worker renders depends on its state and the log alone. Roles and clocks
+//! decide when it renders a block, never what.
+
+mod join;
+mod turn;
+
+use crate::instrument::Instrument;
+use crate::memory::block::{self, Facts};
+use crate::memory::checkpoint::Mark;
+use crate::memory::orders::{Found, Kind, Orders, Record};
+use crate::memory::slot::{Crumb, Phase, Slot};
+use crate::{COMMANDS_PER_BLOCK, Shape};
+
+use segue_sys::hash;
+
+/// Records a block can carry: the commands, and a few of the supervisor's own.
+const RECORDS_MAX: usize = COMMANDS_PER_BLOCK + 8;
+
+/// Parts the state is cut into for the digest; each block hashes one.
+const DIGEST_PARTS: u64 = 64;
+
+/// Blocks between two checkpoints of a state up to 1 MiB.
+const CHECKPOINT_BLOCKS: u64 = 16;
+
+/// What a worker works on.
+#[derive(Clone, Debug)]
+pub struct Parts {
+    /// What to do.
+    pub orders: Orders,
+    /// All slots; its own is writable.
+    pub slots: Vec<Slot>,
+    /// Which of them is its own.
+    pub slot: usize,
+    /// Which guest of it this is.
+    pub generation: u64,
+}
+
+/// What came of a step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// A block was rendered; there may be more to do at once.
+    Rendered,
+    /// Nothing to do before a bell rings: the orders' or the primary's.
+    Wait,
+    /// This worker must go; another guest will do better.
+    Leave(Leave),
+}
+
+/// Why a worker leaves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Leave {
+    /// The log has passed this worker's cursor.
+    #[error("the log has passed record {0}, which was not applied yet")]
+    Passed(u64),
+    /// A record is damaged or out of order.
+    #[error("record {0} of the log is damaged")]
+    Damaged(u64),
+    /// The replayed blocks are not those that were played.
+    #[error("block {0} came out different from what another worker has")]
+    Disagrees(u64),
+    /// There is neither a checkpoint nor the whole log to begin from.
+    #[error("there is no checkpoint to join from")]
+    NoCheckpoint,
+}
+
+/// A worker at its place.
+#[derive(Debug)]
+pub struct Worker<I> {
+    instrument: I,
+    shape: Shape,
+    parts: Parts,
+    phase: Phase,
+    /// The next block to render.
+    next: u64,
+    /// The next record to read.
+    cursor: u64,
+    /// The records of the next block, read ahead to know whether there are any.
+    records: Vec<Record>,
+    /// The next block whose hash is to be compared while joining, and how many agreed.
+    agree: (u64, u64),
+    samples: Box<[f32]>,
+    entry: Box<[u64]>,
+}
+
+impl<I: Instrument> Worker<I> {
+    /// Sits down in its slot. The slot says `starting` until [`Worker::begin`]; loading the
+    /// instrument may take as long as it takes. `[control]`
+    #[must_use]
+    pub fn sit(instrument: I, shape: Shape, parts: Parts, build: u64) -> Self {
+        let place = &parts.slots[parts.slot];
+        if place.generation() != parts.generation {
+            place.sit(parts.generation, build);
+        }
+        Self {
+            samples: vec![0.0; shape.block_samples()].into(),
+            entry: vec![0; block::words(&shape)].into(),
+            records: Vec::with_capacity(RECORDS_MAX),
+            phase: Phase::Starting,
+            next: 0,
+            cursor: 0,
+            agree: (0, 0),
+            instrument,
+            shape,
+            parts,
+        }
+    }
+
+    /// How far this worker has come. `[any]`
+    #[must_use]
+    pub fn phase(&self) -> Phase {
+        self.phase
+    }
+
+    /// The next block it will render. `[any]`
+    #[must_use]
+    pub fn next(&self) -> u64 {
+        self.next
+    }
+
+    /// One step: a block if one may be rendered now. `clock` gives nanoseconds and is used for
+    /// the figure of the rendering time only. `[audio]`
+    pub fn step(&mut self, clock: &mut dyn FnMut() -> u64) -> Step {
+        if self.phase == Phase::Starting {
+            return match self.begin() {
+                Ok(()) => Step::Rendered,
+                Err(leave) => Step::Leave(leave),
+            };
+        }
+        if self.phase == Phase::Joining
+            && let Err(leave) = self.agree()
+        {
+            return Step::Leave(leave);
+        }
+        if self.next >= self.parts.orders.sealed() {
+            return Step::Wait;
+        }
+        if let Err(leave) = self.read_records() {
+            return Step::Leave(leave);
+        }
+        if !self.may_start() {
+            return Step::Wait;
+        }
+        self.render(clock);
+        self.write_checkpoint();
+        Step::Rendered
+    }
+
+    /// Reads the records of the next block, once.
+    fn read_records(&mut self) -> Result<(), Leave> {
+        loop {
+            let number = self.cursor + self.records.len() as u64;
+            match self.parts.orders.record(number) {
+                Found::NotYet => return Ok(()),
+                Found::Passed => return Err(Leave::Passed(number)),
+                Found::Damaged => return Err(Leave::Damaged(number)),
+                Found::Record(record) if record.block > self.next => return Ok(()),
+                Found::Record(record) => {
+                    if record.block < self.next || self.records.len() == RECORDS_MAX {
+                        return Err(Leave::Damaged(number));
+                    }
+                    self.records.push(record);
+                }
+            }
+        }
+    }
+
+    fn render(&mut self, clock: &mut dyn FnMut() -> u64) {
+        let place = &self.parts.slots[self.parts.slot];
+        let block = self.next;
+        let began = clock();
+        for (at, record) in self.records.iter().enumerate() {
+            if record.kind == Kind::Command {
+                place.set_crumb(Crumb::Apply(self.cursor + at as u64), block);
+                self.instrument.apply(&record.payload);
+            }
+        }
+        self.cursor += self.records.len() as u64;
+        self.records.clear();
+        let mut crumb = |module| place.set_crumb(Crumb::Render(module), block);
+        self.instrument.render(&mut self.samples, &mut crumb);
+        place.set_crumb(Crumb::Idle, block);
+        let facts = Facts {
+            hash: block::pack(&self.samples, &mut self.entry),
+            digest: digest(block, self.instrument.state()),
+            render_ns: clock().saturating_sub(began),
+        };
+        block::put_facts(&mut self.entry, facts);
+        place.write(block, self.parts.generation, &self.entry);
+        self.next += 1;
+        let published = if self.phase == Phase::Lockstep { self.next } else { 0 };
+        place.publish(self.next, published, self.cursor);
+    }
+
+    /// Writes a checkpoint when one is due: a standby always, the primary when no standby has
+    /// done so for a while.
+    fn write_checkpoint(&mut self) {
+        let state = self.instrument.state();
+        let every = CHECKPOINT_BLOCKS * state.len().div_ceil(1 << 17).max(1) as u64;
+        if self.phase != Phase::Lockstep || !self.next.is_multiple_of(every) {
+            return;
+        }
+        if self.parts.orders.primary() == Some(self.parts.slot) && self.is_spared(every) {
+            return;
+        }
+        let place = &self.parts.slots[self.parts.slot];
+        place.set_crumb(Crumb::Checkpoint, self.next);
+        let area = &place.areas()[(self.next / every % 2) as usize];
+        if area.write(Mark { block: self.next, cursor: self.cursor }, state) {
+            place.set_checkpoint(self.next);
+        }
+        place.set_crumb(Crumb::Idle, self.next);
+    }
+
+    /// Whether a standby writes checkpoints often enough for the primary to be spared.
+    fn is_spared(&self, every: u64) -> bool {
+        let Parts { orders, slots, slot, .. } = &self.parts;
+        slots.iter().enumerate().any(|(other, place)| {
+            other != *slot
+                && place.generation() == orders.generation(other)
+                && place.phase() == Phase::Lockstep
+                && place.newest_checkpoint() + 3 * every > self.next
+        })
+    }
+}
+
+/// Hash of one 64th of the state, another one each block.
+fn digest(block: u64, state: &[u64]) -> u64 {
+    let part = (block % DIGEST_PARTS) as usize;
+    let bound = |part: usize| state.len() * part / DIGEST_PARTS as usize;
+    hash::words(block, &state[bound(part)..bound(part + 1)])
+}
