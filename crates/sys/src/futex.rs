@@ -14,7 +14,7 @@ use rustix::time::{ClockId, Timespec};
 use crate::clock;
 
 /// How many bells one wait can listen to.
-pub const BELLS_MAX: usize = 8;
+pub const BELLS_MAX: usize = 16;
 
 /// How long a kernel without `futex_waitv` (before 5.16) sleeps on the first bell alone.
 const SLICE: Duration = Duration::from_millis(1);

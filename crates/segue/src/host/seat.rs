@@ -102,7 +102,8 @@ pub(super) fn offer(
         settings: settings.clone(),
         udp: regions.udp as u32,
     };
-    let read_only = regions.read.iter().map(|it| it.read_only_fd()).collect::<io::Result<Vec<_>>>()?;
+    let read_only =
+        regions.read.iter().map(|it| it.read_only_fd()).collect::<io::Result<Vec<_>>>()?;
     let mut fds = Vec::new();
     for region in regions.write {
         fds.push(region.fd().ok_or(io::ErrorKind::Unsupported)?);

@@ -106,7 +106,8 @@ impl Regions {
 pub(super) fn build() -> io::Result<u64> {
     use std::os::unix::fs::MetadataExt;
     let file = std::fs::metadata("/proc/self/exe")?;
-    let when = (file.mtime() as u64).wrapping_mul(1_000_000_000).wrapping_add(file.mtime_nsec() as u64);
+    let when =
+        (file.mtime() as u64).wrapping_mul(1_000_000_000).wrapping_add(file.mtime_nsec() as u64);
     let version = hash::bytes(0, env!("CARGO_PKG_VERSION").as_bytes());
     Ok(hash::words(version, &[file.dev(), file.ino(), file.size(), when]))
 }

@@ -140,7 +140,10 @@ fn go_round(mut worker: Worker<Played>, parts: &Parts) -> Failure {
     let mut urgency = None;
     loop {
         let primary = parts.orders.primary();
-        take_urgency(&mut urgency, primary == Some(parts.slot));
+        // Without a clock there is no hurry, and two workers in one would starve the machine.
+        if !parts.orders.freewheel() {
+            take_urgency(&mut urgency, primary == Some(parts.slot));
+        }
         // Loaded before the step: what changes during it ends the wait at once.
         let ahead = &parts.slots[primary.unwrap_or(parts.slot).min(parts.slots.len() - 1)];
         let bells = [parts.orders.bell(), ahead.bell()]

@@ -82,6 +82,10 @@ impl Note {
 /// Reads the note at word `at` that was left under `tag`; none if there is none that is whole.
 /// `[any]`
 pub fn read(words: &impl Words, at: usize, tag: u64) -> Option<Note> {
+    // Nearly every look ends here.
+    if words.load(at, Ordering::Acquire) == 0 {
+        return None;
+    }
     let mut copy = [0_u64; WORDS];
     for (offset, word) in copy.iter_mut().enumerate() {
         *word = words.load(at + offset, Ordering::Acquire);

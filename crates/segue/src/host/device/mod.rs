@@ -3,9 +3,11 @@
 //! *Invariant*: who does not hold the token asks for nothing. Between two turns of the timer
 //! this thread sleeps; within one it does not allocate, lock, log or wait.
 
+mod pace;
+
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::{Acquire, Release};
+use std::sync::atomic::{AtomicU32, AtomicU64};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
@@ -15,20 +17,20 @@ use segue_lockstep::{BLOCK_FRAMES, Payload};
 use segue_sys::process::priority::{self, Urgency};
 use segue_sys::{clock, futex};
 
-use super::pace::Pace;
 use crate::cli::settings::Device;
+use pace::Pace;
 
 /// The one driver of this version; devices with callbacks will be others.
-pub(super) const TIMER: Driver = Driver(1);
+pub(in crate::host) const TIMER: Driver = Driver(1);
 
 /// How long freewheel waits for a bell before it looks anyway.
 const WAIT_MAX: Duration = Duration::from_millis(10);
 
 /// Asks the driver's thread for something without waiting for it.
 #[derive(Debug)]
-pub(super) struct Reins {
+pub(in crate::host) struct Reins {
     /// Who drives.
-    pub(super) token: Token,
+    pub(in crate::host) token: Token,
     /// 0: go on; 1: end as soon as possible.
     close: AtomicU64,
     /// 0: not known yet; 1: granted; 2: refused.
@@ -37,17 +39,17 @@ pub(super) struct Reins {
 
 impl Reins {
     /// Of a driver that holds the token.
-    pub(super) fn new() -> Self {
+    pub(in crate::host) fn new() -> Self {
         Self { token: Token::new(TIMER), close: AtomicU64::new(0), realtime: AtomicU64::new(0) }
     }
 
     /// Fade and end.
-    pub(super) fn close(&self) {
+    pub(in crate::host) fn close(&self) {
         self.close.store(1, Release);
     }
 
     /// Whether real-time priority was granted, once that is known.
-    pub(super) fn realtime(&self) -> Option<bool> {
+    pub(in crate::host) fn realtime(&self) -> Option<bool> {
         match self.realtime.load(Acquire) {
             0 => None,
             granted => Some(granted == 1),
@@ -56,25 +58,25 @@ impl Reins {
 }
 
 /// What drives, and what it plays.
-pub(super) struct Drive {
+pub(in crate::host) struct Drive {
     /// The playing side.
-    pub(super) playout: Playout,
+    pub(in crate::host) playout: Playout,
     /// What it was made of.
-    pub(super) parts: Parts,
+    pub(in crate::host) parts: Parts,
     /// Timer or freewheel.
-    pub(super) device: Device,
+    pub(in crate::host) device: Device,
     /// Frames a second.
-    pub(super) rate: u32,
+    pub(in crate::host) rate: u32,
     /// Samples a frame.
-    pub(super) channels: usize,
+    pub(in crate::host) channels: usize,
     /// The closing fade and how many blocks it takes.
-    pub(super) fade: (Payload, u64),
+    pub(in crate::host) fade: (Payload, u64),
     /// How it is asked for the end.
-    pub(super) reins: Arc<Reins>,
+    pub(in crate::host) reins: Arc<Reins>,
 }
 
 /// Frames of one turn of `device`.
-pub(super) fn period(device: Device) -> usize {
+pub(in crate::host) fn period(device: Device) -> usize {
     match device {
         Device::Null { period: Some(frames) } => frames as usize,
         _ => BLOCK_FRAMES,
@@ -83,9 +85,10 @@ pub(super) fn period(device: Device) -> usize {
 
 impl Drive {
     /// Drives on a thread of its own until the timeline has ended.
-    pub(super) fn start(mut self) -> std::io::Result<JoinHandle<()>> {
+    pub(in crate::host) fn start(mut self) -> std::io::Result<JoinHandle<()>> {
         thread::Builder::new().name("playout".into()).spawn(move || {
-            let granted = priority::ask_realtime(Urgency::Playout).is_ok();
+            let hurry = !matches!(self.device, Device::Freewheel { .. });
+            let granted = hurry && priority::ask_realtime(Urgency::Playout).is_ok();
             self.reins.realtime.store(if granted { 1 } else { 2 }, Release);
             match self.device {
                 Device::Freewheel { speed } => self.freewheel(speed),
@@ -113,12 +116,15 @@ impl Drive {
         let started = clock::monotonic_ns();
         let mut pace = Pace::new(BLOCK_FRAMES as u64, self.rate, speed.min(1e6), started);
         let mut left = BLOCK_FRAMES;
+        let parts = self.parts.clone();
+        let mut heard = Vec::new();
         while !self.playout.ended() {
-            let parts = self.parts.clone();
-            let bells: Vec<_> = bells(&parts).collect();
+            // Loaded before the turn: what rings during it ends the wait at once.
+            heard.clear();
+            heard.extend(bells(&parts));
             left -= self.turn(&mut out[..left * self.channels]);
             if left > 0 {
-                futex::wait_any(&bells, WAIT_MAX);
+                futex::wait_any(&heard, WAIT_MAX);
                 continue;
             }
             left = BLOCK_FRAMES;
@@ -150,9 +156,7 @@ impl Drive {
 }
 
 /// What freewheel may wait for: a worker's block, a cursor of control's, a word of the monitor.
-fn bells(parts: &Parts) -> impl Iterator<Item = (&std::sync::atomic::AtomicU32, u32)> {
+fn bells(parts: &Parts) -> impl Iterator<Item = (&AtomicU32, u32)> {
     let slots = parts.slots.iter().map(|slot| slot.bell());
-    slots
-        .chain([parts.inbox.bell(), parts.orders.bell()])
-        .map(|bell| (bell, bell.load(Acquire)))
+    slots.chain([parts.inbox.bell(), parts.orders.bell()]).map(|bell| (bell, bell.load(Acquire)))
 }

@@ -1,0 +1,191 @@
+//! The supervisor: makes what is shared, starts everybody, watches, and ends in order.
+//!
+//! Its first thread is the monitor's; playout, the spawner and the door have their own. See
+//! [`watch`] for the loop, [`crate::host::device`] for playout's thread.
+
+mod guests;
+mod keeper;
+mod log;
+mod regions;
+mod watch;
+mod words;
+
+use std::io;
+
+use segue_lockstep::memory::status::{Fact, Status};
+use segue_lockstep::monitor::{Config, Monitor};
+use segue_lockstep::playout::{Pace, Playout};
+use segue_lockstep::{BLOCK_FRAMES, Shape};
+use segue_rack::{Action, Command};
+use segue_sys::clock;
+use segue_sys::event::{Event, Signals};
+use segue_sys::process::Spawner;
+use segue_sys::process::priority::{self, Urgency};
+
+use super::device::{self, Drive, Reins};
+use super::door::Door;
+use super::ports::{self, Ports};
+use crate::cli::settings::{Device, Settings};
+use crate::exit::{Exit, Failure};
+use guests::Guests;
+use keeper::Keeper;
+use regions::Regions;
+use watch::Watch;
+
+/// Blocks beyond the device's period where real-time priority is granted.
+const LEAD_REALTIME: u64 = 4;
+/// The same where it is not.
+const LEAD: u64 = 8;
+
+/// Runs an engine until it ends; says why when it cannot.
+pub(crate) fn run(settings: &Settings) -> Exit {
+    match start(settings).and_then(|mut watch| watch.run()) {
+        Ok(exit) => exit,
+        Err(failure) => {
+            eprintln!("segue: {failure}");
+            failure.exit
+        }
+    }
+}
+
+fn start(settings: &Settings) -> Result<Watch, Failure> {
+    let bug = |error: io::Error| Failure::new(Exit::Bug, format!("cannot start: {error}"));
+    super::abort_on_panic();
+    priority::no_core_dumps().map_err(bug)?;
+    let ports = Ports::bind(&settings.osc)?;
+    // Before any other thread, so that the signals come here.
+    let signals = Signals::catch(&[libc_signals::INT, libc_signals::TERM, libc_signals::HUP]);
+    let signals = signals.map_err(bug)?;
+    let log = log::begin(settings.log);
+
+    let shape = Shape {
+        slots: usize::from(settings.standbys) + 1,
+        channels: usize::from(settings.channels),
+        rate: settings.rate,
+        state_words: settings.state_bytes as usize / 8,
+    };
+    let regions = Regions::new(&shape).map_err(|error| {
+        Failure::new(Exit::Bug, format!("no shared memory for --state and --standbys: {error}"))
+    })?;
+    let stop = Event::new().map_err(bug)?;
+    open_door(&ports, &shape, &regions, stop.share().map_err(bug)?)?;
+
+    let freewheel = matches!(settings.device, Device::Freewheel { .. });
+    let realtime = !freewheel && priority::ask_realtime(Urgency::Monitor).is_ok();
+    let lead = settings.lead.map_or(if realtime { LEAD_REALTIME } else { LEAD }, u64::from);
+    state_facts(&regions.status, settings, &shape, ports.port, realtime);
+    say_hello(settings, &ports, lead, realtime);
+
+    let guests = Guests::new(shape, regions.clone(), settings.state_bytes).map_err(bug)?;
+    let config = Config { shape, build: guests.build(), lead, freewheel };
+    let drive = drive(settings, shape, &regions, lead);
+    // Its pages are there by now; without the privilege it goes on.
+    if let Err(error) = priority::lock_memory() {
+        tracing::debug!("memory is not locked: {error}");
+    }
+    Ok(Watch {
+        monitor: Monitor::new(config),
+        keeper: Keeper::new(settings, shape, regions.clone(), ports),
+        spawner: Spawner::start().map_err(bug)?,
+        reins: drive.reins.clone(),
+        stage: watch::Stage::Patch,
+        drive: Some(drive),
+        regions,
+        guests,
+        signals,
+        stop,
+        freewheel,
+        asked: Vec::new(),
+        revive: 0,
+        closing: None,
+        told: 0,
+        _log: log,
+    })
+}
+
+/// The door is opened before anybody works: it is what a second engine on this port meets.
+fn open_door(ports: &Ports, shape: &Shape, regions: &Regions, stop: Event) -> Result<(), Failure> {
+    let opened = Door::open(ports.port, shape, &regions.for_visitors(), stop);
+    match opened.and_then(Door::serve) {
+        Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
+            let addr = ports.udp[0].local_addr();
+            Err(ports::in_use(addr.unwrap_or_else(|_| ([127, 0, 0, 1], ports.port).into())))
+        }
+        Err(error) => Err(Failure::new(Exit::Bug, format!("no status socket: {error}"))),
+        Ok(()) => Ok(()),
+    }
+}
+
+fn drive(settings: &Settings, shape: Shape, regions: &Regions, lead: u64) -> Drive {
+    let freewheel = matches!(settings.device, Device::Freewheel { .. });
+    let pace = Pace { lead, freewheel, period: device::period(settings.device) };
+    let mut playout = Playout::new(shape, regions.playout_parts(), pace);
+    // A tenth of a second, and one block of silence after it.
+    let frames = settings.rate / 10;
+    let blocks = u64::from(frames).div_ceil(BLOCK_FRAMES as u64) + 1;
+    let fade = (Command::now(Action::Fade { frames }).encode(), blocks);
+    if let Some(length) = settings.run_for {
+        let frames = length.as_secs_f64() * f64::from(settings.rate);
+        let total = (frames / BLOCK_FRAMES as f64).ceil() as u64;
+        playout.close(Some(total.saturating_sub(blocks)), blocks.min(total), fade.0);
+    }
+    Drive {
+        playout,
+        parts: regions.playout_parts(),
+        device: settings.device,
+        rate: settings.rate,
+        channels: shape.channels,
+        fade,
+        reins: Reins::new().into(),
+    }
+}
+
+fn state_facts(status: &Status, settings: &Settings, shape: &Shape, port: u16, realtime: bool) {
+    status.set_fact(Fact::Pid, u64::from(std::process::id()));
+    status.set_fact(Fact::StartedRealtime, clock::realtime_ns());
+    status.set_fact(Fact::StartedMonotonic, clock::monotonic_ns());
+    status.set_fact(Fact::Rate, u64::from(shape.rate));
+    status.set_fact(Fact::Channels, shape.channels as u64);
+    status.set_fact(Fact::Slots, shape.slots as u64);
+    status.set_fact(Fact::StateWords, shape.state_words as u64);
+    status.set_fact(Fact::Realtime, u64::from(realtime));
+    status.set_fact(Fact::Port, u64::from(port));
+    status.set_device(match settings.device {
+        Device::Freewheel { .. } => "freewheel:none",
+        Device::Null { .. } | Device::Auto => "null:timer",
+    });
+}
+
+fn say_hello(settings: &Settings, ports: &Ports, lead: u64, realtime: bool) {
+    for skipped in &ports.skipped {
+        tracing::info!("{skipped}; skipped");
+    }
+    let device = match settings.device {
+        Device::Freewheel { .. } => "freewheel",
+        Device::Null { .. } | Device::Auto => "null",
+    };
+    tracing::info!(
+        pid = std::process::id(),
+        device,
+        rate = settings.rate,
+        lead,
+        "listening on {}",
+        ports.describe()
+    );
+    if !realtime && device != "freewheel" {
+        tracing::warn!(
+            "no real-time priority was granted; on a busy machine blocks may be missed \
+             (the lead is {lead} blocks)"
+        );
+    }
+    if priority::processors() < 2 {
+        tracing::warn!("there is one processor: primary and standby take turns on it");
+    }
+}
+
+/// The numbers of the signals that end an engine in order; the same on every Linux.
+mod libc_signals {
+    pub(super) const HUP: i32 = 1;
+    pub(super) const INT: i32 = 2;
+    pub(super) const TERM: i32 = 15;
+}

@@ -1,0 +1,91 @@
+//! The shared memory of one engine, made once and never replaced.
+
+use std::io;
+
+use rustix::fs::Mode;
+use segue_lockstep::Shape;
+use segue_lockstep::memory::inbox::Inbox;
+use segue_lockstep::memory::orders::Orders;
+use segue_lockstep::memory::plans::Plans;
+use segue_lockstep::memory::slot::Slot;
+use segue_lockstep::memory::status::Status;
+use segue_lockstep::memory::tap::Tap;
+use segue_lockstep::playout;
+use segue_sys::Region;
+
+/// All regions, laid out.
+#[derive(Clone, Debug)]
+pub(super) struct Regions {
+    /// What the supervisor says to all, and the log.
+    pub(super) orders: Orders,
+    /// What was played.
+    pub(super) tap: Tap,
+    /// Counters, slots, deaths.
+    pub(super) status: Status,
+    /// Commands on their way.
+    pub(super) inbox: Inbox,
+    /// Compiled patches.
+    pub(super) plans: Plans,
+    /// The workers' places.
+    pub(super) slots: Vec<Slot>,
+}
+
+impl Regions {
+    /// Makes them. Those that only the supervisor writes are sealed, so that nobody else ever
+    /// can; the others only their own user may reopen.
+    pub(super) fn new(shape: &Shape) -> io::Result<Self> {
+        let short = || io::Error::other("a region is smaller than its layout");
+        let orders = Orders::new(own("segue-orders", Orders::words())?).ok_or_else(short)?;
+        let tap = Tap::new(own("segue-tap", Tap::words(shape))?, shape).ok_or_else(short)?;
+        let status = Status::new(own("segue-status", Status::words())?).ok_or_else(short)?;
+        let inbox = Inbox::new(shared("segue-inbox", Inbox::words())?).ok_or_else(short)?;
+        let plans = Plans::new(shared("segue-plans", Plans::words())?).ok_or_else(short)?;
+        let mut slots = Vec::new();
+        for slot in 0..shape.slots {
+            let region = shared(&format!("segue-slot-{slot}"), Slot::words(shape))?;
+            slots.push(Slot::new(region, shape).ok_or_else(short)?);
+        }
+        Ok(Self { orders, tap, status, inbox, plans, slots })
+    }
+
+    /// What playout works on.
+    pub(super) fn playout_parts(&self) -> playout::Parts {
+        playout::Parts {
+            orders: self.orders.clone(),
+            slots: self.slots.clone(),
+            inbox: self.inbox.clone(),
+            tap: self.tap.clone(),
+            status: self.status.clone(),
+        }
+    }
+
+    /// What a visitor at the door may read, in the order the door hands it out.
+    pub(super) fn for_visitors(&self) -> Vec<&Region> {
+        let fixed =
+            [self.orders.region(), self.status.region(), self.inbox.region(), self.tap.region()];
+        fixed.into_iter().chain(self.slots.iter().map(Slot::region)).collect()
+    }
+
+    /// What control may read, in the order of its seat.
+    pub(super) fn for_control(&self) -> Vec<&Region> {
+        let fixed = [self.orders.region(), self.tap.region(), self.status.region()];
+        fixed.into_iter().chain(self.slots.iter().map(Slot::region)).collect()
+    }
+}
+
+/// A region that only this process ever writes.
+fn own(name: &str, words: usize) -> io::Result<Region> {
+    let region = shared(name, words)?;
+    region.seal_future_write()?;
+    Ok(region)
+}
+
+/// A region whose descriptor is handed to one writer. Whoever else holds a descriptor holds one
+/// for reading, and only this user could reopen it.
+fn shared(name: &str, words: usize) -> io::Result<Region> {
+    let region = Region::shared(name, words)?;
+    if let Some(fd) = region.fd() {
+        rustix::fs::fchmod(fd, Mode::RUSR | Mode::WUSR)?;
+    }
+    Ok(region)
+}

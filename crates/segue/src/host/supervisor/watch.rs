@@ -1,0 +1,285 @@
+//! The loop of the supervisor: looks at everybody once a block, and does what was decided.
+//!
+//! | stage | ends when | then |
+//! |---|---|---|
+//! | patch | control is ready | the monitor asks for workers |
+//! | workers | every slot is in lockstep or given up | block 0 is played |
+//! | playing | the timeline has ended | control closes its files |
+//! | closing files | control exits, or five seconds are over | everybody goes |
+//!
+//! INT, TERM, HUP and `stop` ask playout for the closing fade; a second one ends at once.
+
+use std::io;
+use std::os::fd::AsFd;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use segue_lockstep::memory::status::{Death, Fact};
+use segue_lockstep::monitor::{self, Action, Monitor, State};
+use segue_sys::event::{Event, Signals, wait_readable};
+use segue_sys::process::Spawner;
+use segue_sys::{clock, futex};
+use tracing_appender::non_blocking::WorkerGuard;
+
+use super::guests::Guests;
+use super::keeper::{Control, Keeper};
+use super::regions::Regions;
+use crate::exit::{Exit, Failure};
+use crate::host::device::{Drive, Reins};
+use crate::host::wire::ToSupervisor;
+
+/// Between two looks: less than a block, for half the lead is all a dying primary leaves.
+const TICK: Duration = Duration::from_millis(1);
+/// How long control may take to close its files.
+const FILES_NS: u64 = 5_000_000_000;
+/// How long the closing fade may take on a timeline that does not move.
+const FADE_NS: u64 = 10_000_000_000;
+
+/// How far the engine has come.
+pub(super) enum Stage {
+    /// Control compiles the patch.
+    Patch,
+    /// Workers load it.
+    Workers,
+    /// Blocks are played.
+    Playing(JoinHandle<()>),
+    /// The timeline has ended, at this time.
+    Files(u64),
+}
+
+/// The supervisor's own thread.
+pub(super) struct Watch {
+    pub(super) monitor: Monitor,
+    pub(super) keeper: Keeper,
+    pub(super) guests: Guests,
+    pub(super) regions: Regions,
+    pub(super) signals: Signals,
+    /// Raised at the door.
+    pub(super) stop: Event,
+    pub(super) reins: Arc<Reins>,
+    /// Until block 0.
+    pub(super) drive: Option<Drive>,
+    pub(super) stage: Stage,
+    pub(super) freewheel: bool,
+    pub(super) asked: Vec<ToSupervisor>,
+    /// Slots somebody asked to be brought back, one bit each.
+    pub(super) revive: u64,
+    /// When the end was asked for.
+    pub(super) closing: Option<u64>,
+    /// Deaths below this number were logged.
+    pub(super) told: u64,
+    /// After the guests and the keeper: their threads and children go first.
+    pub(super) spawner: Spawner,
+    pub(super) _log: WorkerGuard,
+}
+
+impl Watch {
+    /// Watches until the engine has ended.
+    pub(super) fn run(&mut self) -> Result<Exit, Failure> {
+        loop {
+            match self.tick() {
+                Ok(None) => self.sleep().map_err(bug)?,
+                Ok(Some(exit)) => return Ok(exit),
+                Err(failure) => return Err(failure),
+            }
+        }
+    }
+
+    fn tick(&mut self) -> Result<Option<Exit>, Failure> {
+        let now_ns = clock::monotonic_ns();
+        if self.hear_the_end(now_ns) {
+            return Ok(Some(Exit::Done));
+        }
+        let mut asked = std::mem::take(&mut self.asked);
+        let control = self.keeper.look(now_ns, &self.spawner, &mut asked).map_err(bug)?;
+        self.keeper.tell(&self.regions.status, control);
+        asked.drain(..).for_each(|message| self.obey(message));
+        self.asked = asked;
+        let end = match &self.stage {
+            Stage::Patch => self.wait_for_patch(control, now_ns),
+            Stage::Workers => self.wait_for_workers(now_ns)?,
+            Stage::Playing(driver) if driver.is_finished() => {
+                tracing::info!("the timeline has ended");
+                self.stage = Stage::Files(now_ns);
+                self.wait_for_files(control, now_ns)
+            }
+            Stage::Playing(_) => {
+                self.watch_guests(now_ns);
+                self.check_playing(now_ns)?
+            }
+            Stage::Files(_) => self.wait_for_files(control, now_ns),
+        };
+        self.regions.status.set_fact(Fact::Beat, now_ns);
+        Ok(end)
+    }
+
+    fn wait_for_patch(&mut self, control: Control, now_ns: u64) -> Option<Exit> {
+        match control {
+            Control::Exited(exit) => Some(exit),
+            Control::Ready => {
+                self.stage = Stage::Workers;
+                self.watch_guests(now_ns);
+                None
+            }
+            // Nothing was played, so there is nothing to fade.
+            _ => self.closing.map(|_| Exit::Done),
+        }
+    }
+
+    fn wait_for_workers(&mut self, now_ns: u64) -> Result<Option<Exit>, Failure> {
+        self.watch_guests(now_ns);
+        if self.monitor.is_given_up() {
+            return Err(self.all_given_up());
+        }
+        if self.monitor.is_ready()
+            && let Some(drive) = self.drive.take()
+        {
+            self.stage = Stage::Playing(drive.start().map_err(bug)?);
+            tracing::info!("playing");
+        }
+        Ok(None)
+    }
+
+    fn check_playing(&mut self, now_ns: u64) -> Result<Option<Exit>, Failure> {
+        if self.freewheel && self.monitor.is_given_up() {
+            return Err(self.all_given_up());
+        }
+        if self.closing.is_some_and(|since| now_ns.saturating_sub(since) > FADE_NS) {
+            let text = "the closing fade did not come to its end within ten seconds";
+            return Err(Failure::new(Exit::TryAgain, text));
+        }
+        Ok(None)
+    }
+
+    fn wait_for_files(&mut self, control: Control, now_ns: u64) -> Option<Exit> {
+        let Stage::Files(since) = self.stage else { return None };
+        if let Control::Exited(exit) = control {
+            return Some(exit);
+        }
+        if now_ns.saturating_sub(since) > FILES_NS {
+            tracing::error!("control did not close its files within five seconds");
+            return Some(Exit::Io);
+        }
+        None
+    }
+
+    /// Signals and the door; true when the end was asked for twice.
+    fn hear_the_end(&mut self, now_ns: u64) -> bool {
+        let mut times = 0;
+        while self.signals.take().is_some() {
+            times += 1;
+        }
+        times += u32::from(self.stop.take());
+        for _ in 0..times {
+            if self.closing.is_some() {
+                tracing::warn!("asked to end a second time: ending at once");
+                return true;
+            }
+            self.close(now_ns);
+        }
+        false
+    }
+
+    fn close(&mut self, now_ns: u64) {
+        if self.closing.is_none() {
+            tracing::info!("asked to end: fading out");
+            self.closing = Some(now_ns);
+            self.reins.close();
+        }
+    }
+
+    fn obey(&mut self, message: ToSupervisor) {
+        match message {
+            ToSupervisor::Revive { slot: None } => self.revive = u64::MAX,
+            ToSupervisor::Revive { slot: Some(slot) } => {
+                self.revive |= 1_u64.checked_shl(slot).unwrap_or(0);
+            }
+            ToSupervisor::Stop => self.close(clock::monotonic_ns()),
+            // Without a worker that answers playout has faded to silence by itself.
+            ToSupervisor::Panic => tracing::warn!("panic: silence was asked for"),
+        }
+    }
+
+    /// One step of the monitor over what there is to see, and what it decided.
+    fn watch_guests(&mut self, now_ns: u64) {
+        let children = self.guests.look();
+        let Regions { orders, status, slots, .. } = &self.regions;
+        let revive = std::mem::take(&mut self.revive);
+        let seen = monitor::observe(now_ns, orders, status, slots, children, revive);
+        let actions = self.monitor.step(&seen);
+        if monitor::perform(&actions, orders, status) {
+            futex::wake(orders.bell());
+        }
+        for action in actions {
+            self.carry_out(action);
+        }
+    }
+
+    fn carry_out(&mut self, action: Action) {
+        match action {
+            Action::Spawn { slot, generation } => {
+                self.guests.spawn(slot, generation, &self.spawner);
+            }
+            Action::Kill { slot, generation } => self.guests.kill(slot, generation),
+            Action::Bury { slot } => {
+                self.guests.bury(slot);
+                if self.monitor.state(slot) == State::GivenUp {
+                    tracing::error!(slot, "slot {slot} is given up; /engine/revive tries again");
+                }
+            }
+            Action::Death(death) if death.number >= self.told => {
+                self.told = death.number + 1;
+                tell_death(&death);
+            }
+            Action::Death(death) => tracing::info!(
+                slot = death.slot,
+                "slot {} is in lockstep again after {:.1} ms",
+                death.slot,
+                death.lockstep_again_ns as f64 / 1e6
+            ),
+            Action::Change(change) => tracing::info!(
+                block = change.block,
+                "primary: {} -> {} ({})",
+                change.from.map_or_else(|| "none".into(), |slot| slot.to_string()),
+                change.to.map_or_else(|| "none".into(), |slot| slot.to_string()),
+                change.cause
+            ),
+            _ => {}
+        }
+    }
+
+    fn all_given_up(&self) -> Failure {
+        let deaths = self.regions.status.deaths();
+        let causes: Vec<String> = (0..self.regions.slots.len() as u64)
+            .filter_map(|slot| deaths.iter().rev().find(|death| death.slot == slot))
+            .map(|death| format!("slot {}: {} {}", death.slot, death.cause, death.last_words))
+            .collect();
+        let text = format!("all workers are given up: {}", causes.join("; "));
+        Failure::new(Exit::Bug, text)
+    }
+
+    fn sleep(&self) -> io::Result<()> {
+        let own = [self.signals.as_fd(), self.stop.as_fd()];
+        let guests = self.guests.fds().chain(self.keeper.fds());
+        let fds: Vec<_> = own.into_iter().chain(guests).collect();
+        wait_readable(&fds, Some(TICK), &mut Vec::with_capacity(fds.len()))
+    }
+}
+
+fn tell_death(death: &Death) {
+    tracing::warn!(
+        slot = death.slot,
+        pid = death.pid,
+        generation = death.generation,
+        block = death.block,
+        last_words = death.last_words,
+        "slot {} died: {}",
+        death.slot,
+        death.cause
+    );
+}
+
+fn bug(error: io::Error) -> Failure {
+    Failure::new(Exit::Bug, format!("the supervisor cannot go on: {error}"))
+}
