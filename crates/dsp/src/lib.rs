@@ -2,6 +2,19 @@
 //!
 //! *Invariant*: no I/O, no clock, no allocation while rendering; the same samples in give the same
 //! bits out on every machine. So: nothing but `+ − × ÷`, comparisons, bit patterns and `libm`; no
-//! `mul_add`, no transcendental of `std`, no `f32::max`.
+//! `mul_add`, no transcendental of `std`, no `f32::max`. A stretch of frames may be rendered in
+//! any number of pieces of at most 64 frames: the bits are those of one piece.
+//!
+//! *Layout*: a cable holds `[frame][lane]`. One lane is stored plainly; more are padded to 8 or
+//! 16, so that plain loops over `[f32; 8]` become vector instructions.
 
+pub mod adsr;
+pub mod biquad;
+pub mod limiter;
 pub mod math;
+pub mod osc;
+pub mod ramp;
+pub mod signal;
+
+/// The most frames one call of a kernel renders: a block.
+pub const FRAMES_MAX: usize = 64;

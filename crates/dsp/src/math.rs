@@ -41,7 +41,7 @@ pub fn exp2(x: f32) -> f32 {
     let part = x - whole;
     let mut sum = 0.000_154_614_45;
     for coefficient in
-        [0.001_340_042_8, 0.009_618_057, 0.055_503_272, 0.240_226_51, 0.693_147_2, 1.0]
+        [0.001_340_042_8, 0.009_618_057, 0.055_503_27, 0.240_226_5, std::f32::consts::LN_2, 1.0]
     {
         sum = sum * part + coefficient;
     }
@@ -66,7 +66,7 @@ pub fn sin_pi(x: f32) -> f32 {
 fn sin_pi_quarter(v: f32) -> f32 {
     let u = v * v;
     let mut sum = 0.077_655_91;
-    for coefficient in [-0.598_290_4, 2.550_077_4, -5.167_71, 3.141_592_7] {
+    for coefficient in [-0.598_290_4, 2.550_077_4, -5.167_71, std::f32::consts::PI] {
         sum = sum * u + coefficient;
     }
     sum * v
@@ -97,16 +97,16 @@ pub fn settle(x: f32) -> f32 {
 
 /// Whether all samples are finite. [any]
 pub fn all_finite(samples: &[f32]) -> bool {
-    // x − x is 0 for finite x and NaN otherwise; NaN is the one value a sum cannot lose.
+    // x · 0 is 0 for finite x and NaN otherwise; NaN is the one value a sum cannot lose.
     let mut sums = [0.0_f32; 8];
     let (chunks, rest) = samples.as_chunks::<8>();
     for chunk in chunks {
         for (sum, sample) in sums.iter_mut().zip(chunk) {
-            *sum += sample - sample;
+            *sum += sample * 0.0;
         }
     }
     for sample in rest {
-        sums[0] += sample - sample;
+        sums[0] += sample * 0.0;
     }
     sums.iter().all(|sum| *sum == 0.0)
 }

@@ -31,7 +31,7 @@ pub fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) ->
     for candidate in candidates {
         let slips = distance(name, candidate);
         // A one-letter name is near every other one: it must not be rewritten whole.
-        let near = slips <= bound && slips < candidate.chars().count().max(2);
+        let near = slips <= bound && slips < candidate.chars().count();
         if near && best.is_none_or(|(fewest, _)| slips < fewest) {
             best = Some((slips, candidate));
         }

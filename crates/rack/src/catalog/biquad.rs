@@ -1,5 +1,8 @@
 //! `biquad`: a filter of two poles and two zeros.
 
+use segue_dsp::biquad::{Biquad, Inputs, Mode};
+
+use crate::catalog::panel::{Panel, state_of, words_of};
 use crate::catalog::spec::{InletSpec, ModuleSpec, OutletSpec, ParamSpec};
 use crate::quantity::Unit;
 
@@ -32,3 +35,39 @@ pub(super) const SPEC: ModuleSpec = ModuleSpec {
     ],
     has_gate: false,
 };
+
+/// Words of state.
+pub(super) const STATE_WORDS: usize = words_of::<Biquad>();
+
+const IN: usize = 0;
+const MODE: usize = 1;
+const CUTOFF: usize = 2;
+const Q: usize = 3;
+
+/// At rest.
+pub(super) fn reset(state: &mut [u64]) {
+    *state_of::<Biquad>(state) = Biquad::new();
+}
+
+/// The end of a block.
+pub(super) fn settle(state: &mut [u64]) {
+    state_of::<Biquad>(state).settle();
+}
+
+/// One stretch.
+pub(super) fn render(panel: &mut Panel<'_>) {
+    let mode = match panel.signals[MODE].at(0) as u32 {
+        0 => Mode::Lowpass,
+        1 => Mode::Highpass,
+        2 => Mode::Bandpass,
+        _ => Mode::Notch,
+    };
+    let inputs = Inputs {
+        input: panel.signals[IN],
+        cutoff: panel.signals[CUTOFF],
+        q: panel.signals[Q],
+        rate: panel.rate,
+    };
+    let biquad = state_of::<Biquad>(panel.state);
+    biquad.render(mode, panel.stride, &inputs, panel.outlets[0]);
+}

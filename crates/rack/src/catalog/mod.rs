@@ -3,13 +3,14 @@
 mod adsr;
 mod biquad;
 #[cfg(feature = "fault")]
-mod fault;
+pub(crate) mod fault;
 mod osc;
 mod out;
 mod panel;
 mod spec;
 mod vca;
 
+pub(crate) use self::panel::{Kind, OUTLETS_MAX, PORTS_MAX, Panel, Width, state_of, words_of};
 pub use self::spec::{Curve, InletSpec, ModuleSpec, OutletSpec, ParamSpec};
 
 /// The panels of all types, in the order of the manual. [any]

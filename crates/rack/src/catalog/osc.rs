@@ -1,5 +1,8 @@
 //! `osc`: an oscillator of one to sixteen voices.
 
+use segue_dsp::osc::{Inputs, Osc, Shape};
+
+use crate::catalog::panel::{Panel, state_of, words_of};
 use crate::catalog::spec::{ModuleSpec, OutletSpec, ParamSpec};
 use crate::quantity::Unit;
 
@@ -28,3 +31,34 @@ pub(super) const SPEC: ModuleSpec = ModuleSpec {
     ],
     has_gate: false,
 };
+
+/// Words of state.
+pub(super) const STATE_WORDS: usize = words_of::<Osc>();
+
+const SHAPE: usize = 0;
+const FREQ: usize = 1;
+const WIDTH: usize = 2;
+const SPREAD: usize = 3;
+
+/// All voices at the beginning of their wave.
+pub(super) fn reset(state: &mut [u64]) {
+    *state_of::<Osc>(state) = Osc::new();
+}
+
+/// One stretch.
+pub(super) fn render(panel: &mut Panel<'_>) {
+    let shape = match panel.signals[SHAPE].at(0) as u32 {
+        0 => Shape::Sine,
+        1 => Shape::Saw,
+        _ => Shape::Square,
+    };
+    let inputs = Inputs {
+        freq: panel.signals[FREQ],
+        width: panel.signals[WIDTH],
+        spread: panel.signals[SPREAD],
+        voices: panel.lanes,
+        rate: panel.rate,
+    };
+    let osc = state_of::<Osc>(panel.state);
+    osc.render(shape, panel.stride, &inputs, panel.outlets[0]);
+}

@@ -1,5 +1,8 @@
 //! `vca`: a voltage-controlled amplifier, one signal times another.
 
+use segue_dsp::signal::multiply;
+
+use crate::catalog::panel::Panel;
 use crate::catalog::spec::{InletSpec, ModuleSpec, OutletSpec, ParamSpec};
 use crate::quantity::Unit;
 
@@ -13,3 +16,11 @@ pub(super) const SPEC: ModuleSpec = ModuleSpec {
     params: &[ParamSpec::number("gain", Unit::Gain, (-8.0, 8.0), 1.0, "gain")],
     has_gate: false,
 };
+
+const IN: usize = 0;
+const GAIN: usize = 1;
+
+/// One stretch.
+pub(super) fn render(panel: &mut Panel<'_>) {
+    multiply(panel.stride, panel.signals[IN], panel.signals[GAIN], panel.outlets[0]);
+}

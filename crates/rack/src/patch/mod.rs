@@ -1,24 +1,80 @@
 //! The patch a musician writes, checked.
 
+mod expression;
 mod mistake;
+mod port;
+mod read;
+mod source;
 
 pub use self::mistake::Mistake;
+pub(crate) use self::read::MODULES_MAX;
+pub(crate) use self::source::Span;
+
+use crate::catalog::ModuleSpec;
 
 /// A checked patch: every name known, every value in range.
 #[derive(Clone, Debug, Default)]
 pub struct Patch {
     title: String,
+    modules: Vec<Module>,
+}
+
+/// A module as the patch describes it.
+#[derive(Clone, Debug)]
+pub(crate) struct Module {
+    pub(crate) id: String,
+    pub(crate) spec: &'static ModuleSpec,
+    /// Where its id stands.
+    pub(crate) at: Span,
+    /// Inlets first, then parameters, in the order of the spec.
+    pub(crate) ports: Vec<Port>,
+}
+
+/// What an inlet or parameter is fed.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Port {
+    /// Sum of the constants: what `/mod` sets.
+    pub(crate) constant: f32,
+    /// Constant interval, octaves.
+    pub(crate) octaves: f32,
+    pub(crate) cables: Vec<Cable>,
+}
+
+/// A cable, at the end that receives.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Cable {
+    /// Index in `Patch::modules`.
+    pub(crate) module: usize,
+    pub(crate) outlet: usize,
+    pub(crate) amount: f32,
+    /// The amount is in octaves and multiplies.
+    pub(crate) bends: bool,
+    pub(crate) at: Span,
 }
 
 impl Patch {
     /// Reads a patch; all mistakes at once, in the order of the file. Pure: text in. [control]
     pub fn parse(text: &str) -> Result<Patch, Vec<Mistake>> {
-        let _ = text;
-        Ok(Patch::default())
+        read::read(text)
     }
 
     /// The title the file gives, or nothing. [any]
     pub fn title(&self) -> &str {
         &self.title
+    }
+
+    pub(crate) fn modules(&self) -> &[Module] {
+        &self.modules
+    }
+}
+
+impl Module {
+    /// Name of a port, by its index.
+    pub(crate) fn port_name(&self, port: usize) -> &'static str {
+        let inlets = self.spec.inlets;
+        match inlets.get(port) {
+            Some(inlet) => inlet.name,
+            None => self.spec.params[port - inlets.len()].name,
+        }
     }
 }

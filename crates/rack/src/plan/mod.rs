@@ -1,8 +1,11 @@
 //! A patch compiled to an order and buffers: what a rack is built from.
 
+mod compile;
+mod wire;
+
 use thiserror::Error;
 
-use crate::catalog::{ModuleSpec, catalog, spec};
+use crate::catalog::{Kind, ModuleSpec};
 use crate::names::nearest;
 use crate::patch::{Mistake, Patch};
 
@@ -13,8 +16,27 @@ pub struct Setup {
     pub rate: u32,
     /// Samples a frame, 1 to 8.
     pub channels: u16,
-    /// Room for all musical state, in bytes.
+    /// Room for all musical state, in bytes: [`STATE_BYTES_MIN`] to 4 GiB.
     pub state_bytes: usize,
+}
+
+/// The least room for state: the agenda and a handful of modules.
+pub const STATE_BYTES_MIN: usize = 1 << 17;
+
+impl Setup {
+    /// Whether all is within its range. [any]
+    pub fn check(&self) -> Result<(), PlanError> {
+        let what = if !(8_000..=192_000).contains(&self.rate) {
+            "a rate outside 8,000 to 192,000"
+        } else if !(1..=8).contains(&self.channels) {
+            "channels outside 1 to 8"
+        } else if !(STATE_BYTES_MIN..=1 << 32).contains(&self.state_bytes) {
+            "an arena outside 128 KiB to 4 GiB"
+        } else {
+            return Ok(());
+        };
+        Err(PlanError::Wild { what })
+    }
 }
 
 impl Default for Setup {
@@ -62,32 +84,60 @@ pub struct Plan {
 pub struct PlanModule {
     id: String,
     spec: &'static ModuleSpec,
-    constants: Vec<f32>,
+    /// Voices, 1 to 16.
+    lanes: u8,
+    /// Inlets, then parameters.
+    ports: Vec<PlanPort>,
+}
+
+/// What an inlet or parameter is fed.
+#[derive(Clone, Debug)]
+pub(crate) struct PlanPort {
+    pub(crate) constant: f32,
+    pub(crate) octaves: f32,
+    pub(crate) cables: Vec<PlanCable>,
+}
+
+/// A cable, at the end that receives; it comes from an earlier module.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct PlanCable {
+    pub(crate) module: u16,
+    pub(crate) outlet: u8,
+    pub(crate) amount: f32,
+    /// The amount is in octaves and multiplies.
+    pub(crate) bends: bool,
 }
 
 impl Plan {
-    /// Compiles a checked patch: topological order, ties by place in the file. [control]
+    /// Compiles a checked patch: topological order, ties by place in the file. What can be wrong
+    /// only now: a cycle, unequal voices, not enough room. [control]
     pub fn compile(patch: &Patch, setup: &Setup) -> Result<Plan, Vec<Mistake>> {
-        let _ = patch;
-        Ok(Plan::empty(setup))
+        compile::compile(patch, setup)
     }
 
-    /// The empty rack: just `out`. [control]
+    /// The empty rack: just `out`. Panics for a setup that [`Setup::check`] refuses. [control]
     pub fn empty(setup: &Setup) -> Plan {
-        let spec = spec("out").unwrap_or(&catalog()[0]);
-        let out = PlanModule { id: "out".to_string(), spec, constants: Vec::new() };
-        Plan { title: String::new(), setup: *setup, modules: vec![out] }
+        match Patch::parse("segue = 1\n[out]\n").and_then(|patch| Plan::compile(&patch, setup)) {
+            Ok(plan) => plan,
+            Err(mistakes) => panic!("the empty rack always fits: {mistakes:?}"),
+        }
     }
 
     /// The bytes of this plan. [control]
     pub fn to_bytes(&self) -> Vec<u8> {
-        Vec::new()
+        wire::to_bytes(self)
     }
 
     /// The plan in `bytes`, checked throughout: a wild one is refused, never played. [any]
     pub fn from_bytes(bytes: &[u8]) -> Result<Plan, PlanError> {
-        let _ = bytes;
-        Err(PlanError::Malformed)
+        wire::from_bytes(bytes)
+    }
+
+    /// A number that names this plan: that of another plan differs. FNV-1a of the bytes. [control]
+    pub fn hash(&self) -> u64 {
+        self.to_bytes().iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+            (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3)
+        })
     }
 
     /// The title of the patch, or nothing. [any]
@@ -138,8 +188,24 @@ impl PlanModule {
         self.spec
     }
 
+    /// How many voices it has, 1 to 16. [any]
+    pub fn lanes(&self) -> usize {
+        usize::from(self.lanes)
+    }
+
     /// The constant a parameter starts with. [any]
     pub fn constant(&self, param: u16) -> Option<f32> {
-        self.constants.get(usize::from(param)).copied()
+        let port = self.spec.inlets.len() + usize::from(param);
+        self.ports.get(port).map(|port| port.constant)
+    }
+
+    pub(crate) fn ports(&self) -> &[PlanPort] {
+        &self.ports
+    }
+
+    /// Lanes of one of its outlets.
+    pub(crate) fn outlet_lanes(&self, outlet: u8) -> usize {
+        let lanes = Kind::of(self.spec).map(|kind| kind.outlet_lanes(self.lanes()));
+        lanes.and_then(|lanes| lanes.get(usize::from(outlet)).copied()).unwrap_or(1)
     }
 }

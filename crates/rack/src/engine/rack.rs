@@ -1,0 +1,432 @@
+//! A plan and its state: commands in, blocks out.
+
+use zerocopy::{FromBytes, IntoBytes};
+
+use crate::BLOCK_FRAMES;
+use crate::catalog::{ModuleSpec, state_of, words_of};
+use crate::command::{Action, Command, MASTER_GAIN_MAX, OWN_SMOOTHING};
+use crate::engine::agenda::{AGENDA_CAPACITY, Agenda};
+use crate::engine::layout::{Header, Layout, MAGIC, Master, QUEUE, Tally};
+use crate::engine::master::{Desk, MASTER_MS, MasterTask, frames};
+use crate::engine::module::{self, BYPASS_MS, Event, Scene, Task};
+use crate::engine::{Notes, StateError};
+use crate::plan::{Plan, PlanError, Setup};
+
+/// A block is cut at most so often; what is due at a ninth frame waits for the next block.
+const CUTS_MAX: usize = 8;
+
+/// Commands taken up in one block at most; the rest waits for the next.
+const EVENTS_MAX: usize = 256;
+
+/// An instrument: a plan and its state.
+pub struct Rack {
+    layout: Layout,
+    specs: Vec<&'static ModuleSpec>,
+    desk: Desk,
+    plan: u64,
+    arena: Vec<u64>,
+    /// Cables: nothing in them outlives a block.
+    samples: Vec<f32>,
+    schedule: Schedule,
+}
+
+/// What is to be done in the block at hand, by module. Nothing in it outlives a block.
+struct Schedule {
+    events: Vec<Event>,
+    /// First and last event of each module.
+    chains: Vec<Option<(u16, u16)>>,
+    master: Vec<(usize, MasterTask)>,
+}
+
+impl Schedule {
+    fn clear(&mut self) {
+        self.events.clear();
+        self.master.clear();
+        self.chains.fill(None);
+    }
+
+    fn add(&mut self, module: usize, frame: usize, task: Task) {
+        // Both rows were made as long as a block can need: this never allocates.
+        if self.events.len() == self.events.capacity() {
+            return;
+        }
+        let index = self.events.len() as u16;
+        self.events.push(Event { frame, task, next: None });
+        self.chains[module] = Some(match self.chains[module] {
+            None => (index, index),
+            Some((first, last)) => {
+                self.events[usize::from(last)].next = Some(index);
+                (first, index)
+            }
+        });
+    }
+}
+
+impl Rack {
+    /// Builds the rack of a plan: arena allocated and touched, state initial. [control]
+    pub fn new(plan: &Plan, setup: &Setup) -> Result<Rack, PlanError> {
+        setup.check()?;
+        if plan.setup() != setup {
+            return Err(PlanError::Setup);
+        }
+        let layout = Layout::of(plan);
+        if layout.words * 8 > setup.state_bytes {
+            return Err(PlanError::Wild { what: "more state than there is room" });
+        }
+        let modules = layout.modules.len();
+        let mut rack = Rack {
+            specs: plan.modules().iter().map(|module| module.spec()).collect(),
+            desk: Desk::new(setup.rate, usize::from(setup.channels)),
+            plan: plan.hash(),
+            // Written, not only reserved: the first render must not fault pages in.
+            arena: vec![u64::MAX; layout.words],
+            samples: vec![1.0; layout.samples],
+            schedule: Schedule {
+                events: Vec::with_capacity(EVENTS_MAX + modules),
+                chains: vec![None; modules],
+                master: Vec::with_capacity(EVENTS_MAX),
+            },
+            layout,
+        };
+        rack.arena.fill(0);
+        rack.samples.fill(0.0);
+        *header(&mut rack.arena) = Header {
+            magic: MAGIC,
+            plan: rack.plan,
+            block: 0,
+            sequence: 0,
+            agenda_len: 0,
+            notes: Tally::default(),
+        };
+        *master(&mut rack.arena) = Master::new();
+        for (place, module) in rack.layout.modules.iter().zip(plan.modules()) {
+            let params = module.spec().params.len() as u16;
+            let constants: Vec<f32> =
+                (0..params).map(|param| module.constant(param).unwrap_or(0.0)).collect();
+            let words = &mut rack.arena[place.words.clone()];
+            module::initialise(place, module.spec(), &constants, words);
+        }
+        Ok(rack)
+    }
+
+    /// Takes a command, relative to the next block to render: what is due by then is due at its
+    /// frame 0. Commands due at one frame are done in the order they were taken. What makes no
+    /// sense is counted and ignored. [audio]
+    pub fn apply(&mut self, command: &Command) {
+        if !self.makes_sense(command) {
+            header(&mut self.arena).notes.ignored += 1;
+            return;
+        }
+        #[cfg(feature = "fault")]
+        self.strike(command);
+        let header = header(&mut self.arena);
+        let start = header.block * BLOCK_FRAMES as u64;
+        let later = command.due > start;
+        let command = Command { due: command.due.max(start), action: command.action };
+        header.sequence += 1;
+        let sequence = header.sequence;
+        if !agenda(&mut self.arena, &self.layout).push(&command, sequence, later) {
+            self::header(&mut self.arena).notes.refused += 1;
+        }
+    }
+
+    fn makes_sense(&self, command: &Command) -> bool {
+        let module = command.module().map(|module| self.specs.get(usize::from(module)));
+        match (command.action, module.flatten()) {
+            (Action::Set { param, value, .. }, Some(spec)) => {
+                let param = spec.params.get(usize::from(param));
+                value.is_finite() && param.is_some_and(|param| !param.fixed)
+            }
+            (Action::Gate { level, .. }, Some(spec)) => spec.has_gate && level.is_finite(),
+            (Action::MasterGain { gain, .. }, _) => gain.is_finite(),
+            (_, known) => known.is_some() || module.is_none(),
+        }
+    }
+
+    /// The harm a fault module does while a command is applied.
+    #[cfg(feature = "fault")]
+    fn strike(&mut self, command: &Command) {
+        use crate::catalog::fault::{MODE_PARAM, PHASE_PARAM, TRIGGER_PARAM, strike};
+        if let Action::Set { module, param: TRIGGER_PARAM, value, .. } = command.action
+            && self.specs[usize::from(module)].name == "fault"
+            && value > 0.0
+            && self.param(module, PHASE_PARAM) == Some(1.0)
+        {
+            let mode = self.param(module, MODE_PARAM).unwrap_or(0.0);
+            strike(mode as u32, self.param(module, MODE_PARAM + 2).unwrap_or(0.0));
+        }
+    }
+
+    /// Renders the next block: 64 frames, interleaved. `crumb` is called with the index of each
+    /// module before it renders.
+    ///
+    /// Panics if `out` is not 64 frames long. [audio]
+    pub fn render(&mut self, out: &mut [f32], crumb: &mut dyn FnMut(u32)) {
+        assert_eq!(out.len(), BLOCK_FRAMES * self.desk.channels, "a block is 64 frames");
+        self.collect();
+        if master(&mut self.arena).has_ducked(&self.desk) {
+            for place in &self.layout.modules {
+                module::silence(place, &mut self.arena[place.words.clone()]);
+            }
+        }
+        let header = header(&mut self.arena);
+        let mut tally = header.notes;
+        let scene = Scene {
+            start: header.block * BLOCK_FRAMES as u64,
+            rate: self.desk.rate as f32,
+            channels: self.desk.channels,
+            gate_gap: u64::from(self.desk.rate).div_ceil(1_000),
+            bypass_frames: frames(BYPASS_MS, self.desk.rate),
+            events: &self.schedule.events,
+        };
+        for (index, place) in self.layout.modules.iter().enumerate() {
+            crumb(index as u32);
+            let words = &mut self.arena[place.words.clone()];
+            let first = self.schedule.chains[index].map(|(first, _)| first);
+            let sound = module::play(place, words, &mut self.samples, &scene, first, &mut tally);
+            if !sound {
+                tally.resets += 1;
+                tally.reset_module = index as u64 + 1;
+            }
+        }
+        tally.limited += u64::from(self.master_block(out));
+        let header = self::header(&mut self.arena);
+        header.notes = tally;
+        header.block += 1;
+    }
+
+    /// The master's part of a block; frames the limiter held down.
+    fn master_block(&mut self, out: &mut [f32]) -> u32 {
+        let place = &self.layout.modules[self.layout.out];
+        let bus = &self.samples[place.outlets..place.outlets + 2 * BLOCK_FRAMES];
+        let (left, right) = bus.split_at(BLOCK_FRAMES);
+        let master = master(&mut self.arena);
+        let channels = self.desk.channels;
+        let (mut at, mut next, mut limited) = (0, 0, 0);
+        let tasks = &self.schedule.master;
+        while at < BLOCK_FRAMES {
+            while let Some((_, task)) = tasks.get(next).filter(|(frame, _)| *frame <= at) {
+                master.perform(&self.desk, *task);
+                next += 1;
+            }
+            let to = tasks.get(next).map_or(BLOCK_FRAMES, |(frame, _)| *frame);
+            let sides = (&left[at..to], &right[at..to]);
+            limited += master.render(&self.desk, sides, &mut out[at * channels..to * channels]);
+            at = to;
+        }
+        limited
+    }
+
+    /// Takes from the agenda what is due in this block, in order, within the bounds of a block.
+    fn collect(&mut self) {
+        self.schedule.clear();
+        let start = header(&mut self.arena).block * BLOCK_FRAMES as u64;
+        let end = start + BLOCK_FRAMES as u64;
+        let (mut cuts, mut before, mut taken, mut panicked) = (0, 0, 0, false);
+        loop {
+            let agenda = agenda(&mut self.arena, &self.layout);
+            let Some(slot) = agenda.peek().filter(|slot| slot[1] < end && taken < EVENTS_MAX)
+            else {
+                break;
+            };
+            let (due, sequence) = (slot[1], slot[3]);
+            let command = Command::decode(&[slot[0], slot[1], slot[2], 0]);
+            let frame = due.saturating_sub(start) as usize;
+            if frame != before {
+                if cuts == CUTS_MAX {
+                    break;
+                }
+                cuts += 1;
+                before = frame;
+            }
+            // A panic is told to all modules; there is room for one a block.
+            let panics = matches!(command, Ok(Command { action: Action::Panic, .. }));
+            if panics && panicked {
+                break;
+            }
+            panicked |= panics;
+            taken += 1;
+            let mut agenda = agenda;
+            agenda.pop();
+            let notes = &mut header(&mut self.arena).notes;
+            notes.moved += u64::from(due < start);
+            match command {
+                Ok(command) => self.schedule(&command, frame, sequence),
+                // Only a damaged checkpoint can hold what no command encodes.
+                Err(_) => notes.ignored += 1,
+            }
+        }
+    }
+
+    /// Puts one command where it will be met.
+    fn schedule(&mut self, command: &Command, frame: usize, sequence: u64) {
+        let own = |frames: u32, own: u32| if frames == OWN_SMOOTHING { own } else { frames };
+        let clamp = segue_dsp::math::clamp;
+        let schedule = &mut self.schedule;
+        match command.action {
+            Action::Set { module, param, value, ramp_frames } => {
+                let module = usize::from(module);
+                let spec = self.specs.get(module).and_then(|s| s.params.get(usize::from(param)));
+                let Some(spec) = spec else { return };
+                let smooth = own(ramp_frames, frames(spec.smoothing_ms, self.desk.rate));
+                let frames = if spec.choices.is_empty() { smooth } else { 0 };
+                let (param, value) = (usize::from(param), spec.clamp(value));
+                schedule.add(module, frame, Task::Set { param, value, frames });
+            }
+            Action::Gate { module, level } => {
+                if usize::from(module) < self.specs.len() {
+                    let level = clamp(level, 0.0, 1.0);
+                    schedule.add(usize::from(module), frame, Task::Gate { level });
+                }
+            }
+            Action::Panic => {
+                for (module, place) in self.layout.modules.iter().enumerate() {
+                    if place.has_gate {
+                        schedule.add(module, frame, Task::Choke);
+                    }
+                }
+                schedule.master.push((frame, MasterTask::Panic));
+            }
+            Action::Clear => agenda(&mut self.arena, &self.layout).clear_before(sequence),
+            Action::Test => schedule.master.push((frame, MasterTask::Test)),
+            Action::MasterGain { gain, ramp_frames } => {
+                let frames = own(ramp_frames, frames(MASTER_MS, self.desk.rate));
+                let gain = clamp(gain, 0.0, MASTER_GAIN_MAX);
+                schedule.master.push((frame, MasterTask::Gain { gain, frames }));
+            }
+            Action::MasterMute { on } => {
+                schedule.master.push((frame, MasterTask::Mute { on }));
+            }
+            Action::Fade { frames } => schedule.master.push((frame, MasterTask::Fade { frames })),
+            // Verdicts hold for whole blocks.
+            Action::Bypass { module } => {
+                if let Some(place) = self.layout.modules.get(usize::from(module)) {
+                    let decay = frames(BYPASS_MS, self.desk.rate);
+                    module::bypass(place, &mut self.arena[place.words.clone()], decay);
+                }
+            }
+            Action::Revive { module } => {
+                if let Some(place) = self.layout.modules.get(usize::from(module)) {
+                    module::revive(place, &mut self.arena[place.words.clone()]);
+                }
+            }
+        }
+    }
+
+    /// All state: what is copied, hashed, and given back to [`Rack::restore`]. [audio]
+    pub fn state(&self) -> &[u64] {
+        &self.arena
+    }
+
+    /// Goes on from a state taken from a rack of the same plan. On an error nothing changed. [any]
+    pub fn restore(&mut self, state: &[u64]) -> Result<(), StateError> {
+        let wanted = self.arena.len();
+        if state.len() != wanted {
+            return Err(StateError::Length { found: state.len(), wanted });
+        }
+        let words = &state[..words_of::<Header>()];
+        let header = Header::ref_from_bytes(words.as_bytes()).map_err(|_| StateError::Layout)?;
+        if header.magic != MAGIC {
+            return Err(StateError::Layout);
+        }
+        if header.plan != self.plan {
+            return Err(StateError::OtherPlan);
+        }
+        let wild = |what| Err(StateError::Wild { what });
+        if header.agenda_len > AGENDA_CAPACITY as u64 {
+            return wild("an agenda longer than there is room");
+        }
+        // Far from any real number, and near enough to the end that frames would overflow.
+        if header.block > u64::MAX / 256 || header.sequence > u64::MAX / 2 {
+            return wild("a time beyond all times");
+        }
+        for place in &self.layout.modules {
+            match module::head(place, state) {
+                Some(head) if head.waiting as usize <= QUEUE => {}
+                _ => return wild("more gates waiting than there is room"),
+            }
+        }
+        self.arena.copy_from_slice(state);
+        Ok(())
+    }
+
+    /// Index of the next block to render. [any]
+    pub fn block(&self) -> u64 {
+        self.header().map_or(0, |header| header.block)
+    }
+
+    /// The constant a parameter has or is on its way to: what was set last. A command that waits
+    /// is not yet seen; see [`Rack::pending`]. [any]
+    pub fn param(&self, module: u16, param: u16) -> Option<f32> {
+        let place = self.layout.modules.get(usize::from(module))?;
+        module::ramp(place, &self.arena, usize::from(param)).map(|ramp| ramp.target())
+    }
+
+    /// What the gate of a module was told last; `None` where there is no gate. [any]
+    pub fn gate(&self, module: u16) -> Option<f32> {
+        let place = self.layout.modules.get(usize::from(module)).filter(|place| place.has_gate)?;
+        let head = module::head(place, &self.arena)?;
+        let waiting = (head.waiting as usize).checked_sub(1);
+        Some(waiting.map_or(head.level, |last| head.queue[last]))
+    }
+
+    /// Whether a module is bypassed. [any]
+    pub fn is_bypassed(&self, module: u16) -> bool {
+        let place = self.layout.modules.get(usize::from(module));
+        let head = place.and_then(|place| module::head(place, &self.arena));
+        head.is_some_and(|head| head.bypassed != 0)
+    }
+
+    /// The master gain (linear) set last, and whether muted. [any]
+    pub fn master(&self) -> (f32, bool) {
+        let words = &self.arena[words_of::<Header>()..][..words_of::<Master>()];
+        Master::ref_from_bytes(words.as_bytes())
+            .map_or((1.0, false), |master| (master.gain.target(), master.muted != 0))
+    }
+
+    /// How many commands wait. [any]
+    pub fn agenda_len(&self) -> usize {
+        self.header().map_or(0, |header| header.agenda_len as usize)
+    }
+
+    /// The commands that wait, each with its frame, in no particular order. [any]
+    pub fn pending(&self) -> impl Iterator<Item = Command> + '_ {
+        let (slots, _) = self.arena[self.layout.agenda.clone()].as_chunks::<4>();
+        let waiting = slots.iter().take(self.agenda_len());
+        waiting.filter_map(|slot| Command::decode(&[slot[0], slot[1], slot[2], 0]).ok())
+    }
+
+    /// What was counted so far. [any]
+    pub fn notes(&self) -> Notes {
+        let tally = self.header().map(|header| header.notes).unwrap_or_default();
+        Notes {
+            moved: tally.moved,
+            resets: tally.resets,
+            reset_module: tally.reset_module,
+            ignored: tally.ignored,
+            skipped: tally.skipped,
+            refused: tally.refused,
+            merged: tally.merged,
+            limited: tally.limited,
+        }
+    }
+
+    fn header(&self) -> Option<&Header> {
+        Header::ref_from_bytes(self.arena[..words_of::<Header>()].as_bytes()).ok()
+    }
+}
+
+fn header(arena: &mut [u64]) -> &mut Header {
+    state_of(&mut arena[..words_of::<Header>()])
+}
+
+fn master(arena: &mut [u64]) -> &mut Master {
+    state_of(&mut arena[words_of::<Header>()..][..words_of::<Master>()])
+}
+
+fn agenda<'a>(arena: &'a mut [u64], layout: &Layout) -> Agenda<'a> {
+    let (before, rest) = arena.split_at_mut(layout.agenda.start);
+    let len = &mut header(before).agenda_len;
+    let (slots, _) = rest.as_chunks_mut::<4>();
+    Agenda { slots, len }
+}
