@@ -1,5 +1,5 @@
-//! How much of the log is kept: everything since the older of the last two checkpoints, and what
-//! a guest has still to apply.
+//! How much of the log is kept: everything since the older of the last two checkpoints from which
+//! one could join, and what a guest has still to apply.
 
 use super::Monitor;
 use super::act::Action;
@@ -14,7 +14,7 @@ impl Monitor {
             .slots
             .iter()
             .flat_map(|slot| slot.checkpoints.iter().flatten().copied())
-            .filter(|(block, cursor)| *block <= seen.sealed && *cursor <= seen.head)
+            .filter(|(block, cursor)| *block <= seen.playhead && *cursor <= seen.head)
             .collect();
         claims.sort_unstable();
         claims.dedup();

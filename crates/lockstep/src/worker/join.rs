@@ -56,12 +56,13 @@ impl<I: Instrument> Worker<I> {
         Err(Leave::NoCheckpoint)
     }
 
-    /// Whether the log still holds everything since.
+    /// Whether the log still holds everything since, and no block is left out that is still to
+    /// be played: with nobody in lockstep, the joiner's own ring is where it will be looked for.
     fn is_usable(&self, mark: Mark) -> bool {
         let orders = &self.parts.orders;
-        let (sealed, head) = (orders.sealed(), orders.head());
+        let (playhead, head) = (orders.playhead(), orders.head());
         let held = mark.cursor + LOG_DEPTH as u64 > head + 1024;
-        mark.block <= sealed
+        mark.block <= playhead
             && mark.cursor <= head
             && held
             && !matches!(orders.record(mark.cursor), Found::Passed | Found::Damaged)

@@ -8,7 +8,7 @@ mod turn;
 
 use crate::instrument::Instrument;
 use crate::memory::block::{self, Facts};
-use crate::memory::checkpoint::Mark;
+use crate::memory::checkpoint::{Area, Mark};
 use crate::memory::orders::{Found, Kind, Orders, Record};
 use crate::memory::slot::{Crumb, Phase, Slot};
 use crate::{COMMANDS_PER_BLOCK, Shape};
@@ -205,8 +205,17 @@ impl<I: Instrument> Worker<I> {
             return;
         }
         let place = &self.parts.slots[self.parts.slot];
+        let [first, second] = place.areas();
+        let claim = |area: &Area| area.claim().map_or(0, |mark| mark.block);
+        let (area, newest) = match claim(first) <= claim(second) {
+            true => (first, claim(second)),
+            false => (second, claim(first)),
+        };
+        // The checkpoint that stays must not lie ahead of what is still to be played.
+        if newest > self.parts.orders.playhead() {
+            return;
+        }
         place.set_crumb(Crumb::Checkpoint, self.next);
-        let area = &place.areas()[(self.next / every % 2) as usize];
         if area.write(Mark { block: self.next, cursor: self.cursor }, state) {
             place.set_checkpoint(self.next);
         }

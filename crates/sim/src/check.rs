@@ -1,0 +1,106 @@
+//! The checker: reads what was played and holds it against what should have been.
+//!
+//! *Verified*: every block once and in order (continuity); every block that was not counted as
+//! made up equals the reference bit for bit (identity); every command that was sent is in the
+//! log once, in order, at most 64 a block (order). *Not verified*: timing of processes, for
+//! here time is made up.
+
+use segue_lockstep::memory::inbox::Sent;
+use segue_lockstep::memory::orders::{Found, Kind, Orders};
+use segue_lockstep::memory::tap::{self, Tap};
+use segue_lockstep::{COMMANDS_PER_BLOCK, Instrument, Shape};
+
+use crate::toy::Toy;
+
+/// What the checker has seen.
+#[derive(Debug)]
+pub struct Checker {
+    reference: Toy,
+    cursor: u64,
+    next: u64,
+    taken: usize,
+    sent: Vec<Sent>,
+    heard: Vec<f32>,
+    wanted: Vec<f32>,
+    /// Blocks that were made up.
+    pub concealed: u64,
+}
+
+impl Checker {
+    /// A checker at block 0.
+    #[must_use]
+    pub fn new(shape: &Shape) -> Self {
+        let samples = vec![0.0; shape.block_samples()];
+        Self {
+            reference: Toy::new(shape.channels),
+            cursor: 0,
+            next: 0,
+            taken: 0,
+            sent: Vec::new(),
+            heard: samples.clone(),
+            wanted: samples,
+            concealed: 0,
+        }
+    }
+
+    /// A command was sent.
+    pub fn sent(&mut self, sent: Sent) {
+        self.sent.push(sent);
+    }
+
+    /// How many blocks were heard.
+    #[must_use]
+    pub fn heard(&self) -> u64 {
+        self.next
+    }
+
+    /// Whether every command that was sent has been heard of.
+    #[must_use]
+    pub fn is_all_applied(&self) -> bool {
+        self.taken == self.sent.len()
+    }
+
+    /// Follows what was played since the last time. Panics where it is wrong.
+    pub fn follow(&mut self, orders: &Orders, tap: &mut Tap) {
+        while self.next < tap.head() {
+            let block = self.next;
+            let found = tap.read(block, &mut self.heard);
+            let tap::Found::Block(played) = found else {
+                panic!("block {block} was played and is not in the tap: {found:?}")
+            };
+            self.apply_commands(block, orders);
+            self.reference.render(&mut self.wanted, &mut |_| {});
+            if played.concealed {
+                self.concealed += 1;
+            } else {
+                let same =
+                    self.heard.iter().zip(&self.wanted).all(|(a, b)| a.to_bits() == b.to_bits());
+                assert!(same, "block {block} is not what should have been played");
+            }
+            self.next += 1;
+        }
+    }
+
+    fn apply_commands(&mut self, block: u64, orders: &Orders) {
+        let mut count = 0;
+        while let Found::Record(record) = orders.record(self.cursor) {
+            if record.block > block {
+                break;
+            }
+            assert_eq!(record.block, block, "record {} comes out of order", self.cursor);
+            self.cursor += 1;
+            if record.kind != Kind::Command {
+                continue;
+            }
+            self.reference.apply(&record.payload);
+            if record.origin != 0 {
+                let wanted = self.sent.get(self.taken);
+                let wanted = wanted.map(|sent| (sent.origin, sent.payload));
+                assert_eq!(Some((record.origin, record.payload)), wanted, "a command is not next");
+                self.taken += 1;
+                count += 1;
+            }
+        }
+        assert!(count <= COMMANDS_PER_BLOCK, "{count} commands in block {block}");
+    }
+}

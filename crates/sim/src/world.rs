@@ -1,0 +1,349 @@
+//! The world: a device, a monitor and some processes around the real step functions.
+
+use segue_lockstep::memory::inbox::{Inbox, Sent};
+use segue_lockstep::memory::orders::Orders;
+use segue_lockstep::memory::slot::Slot;
+use segue_lockstep::memory::status::{Counter, Status};
+use segue_lockstep::memory::tap::Tap;
+use segue_lockstep::monitor::{self, Action, Monitor, Process, State, observe, perform};
+use segue_lockstep::playout::{self, Pace, Playout};
+use segue_lockstep::worker::{self, Worker};
+use segue_lockstep::{Payload, Shape};
+use segue_sys::Region;
+
+use crate::chance::Chance;
+use crate::check::Checker;
+use crate::child::{Ailment, Child};
+use crate::toy::Toy;
+
+const BUILD: u64 = 1;
+const MONITOR_NS: u64 = 1_000_000;
+
+/// Virtual time beyond which a wait has failed: more than any test plays.
+const FOR_EVER_NS: u64 = 4_000_000_000_000;
+
+/// How a world begins.
+#[derive(Clone, Copy, Debug)]
+pub struct Config {
+    /// Slots.
+    pub slots: usize,
+    /// Blocks sealed beyond a period.
+    pub lead: u64,
+    /// No clock.
+    pub freewheel: bool,
+    /// Shortest and longest period, drawn anew each call, in frames.
+    pub period: (usize, usize),
+    /// From spawn to ready, in nanoseconds.
+    pub start_ns: u64,
+    /// What a block costs, in nanoseconds.
+    pub render_ns: u64,
+    /// How much faster the device's clock is than the monitor's, in millionths.
+    pub drift_ppm: i64,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            slots: 2,
+            lead: 4,
+            freewheel: false,
+            period: (64, 64),
+            start_ns: 3_000_000,
+            render_ns: 100_000,
+            drift_ppm: 0,
+        }
+    }
+}
+
+/// A world.
+#[derive(Debug)]
+pub struct World {
+    /// Chance of this life.
+    pub chance: Chance,
+    /// The orders and the log.
+    pub orders: Orders,
+    /// The slots.
+    pub slots: Vec<Slot>,
+    /// The status page.
+    pub status: Status,
+    /// The inbox.
+    pub inbox: Inbox,
+    /// What was heard.
+    pub checker: Checker,
+    /// The playing side.
+    pub playout: Playout,
+    /// What ails the next guest of each slot.
+    pub ailments: Vec<Ailment>,
+    /// Whether the monitor gets no processor time.
+    pub monitor_suspended: bool,
+    /// Slots to be brought back at the next tick of the monitor.
+    pub revive: u64,
+    config: Config,
+    shape: Shape,
+    monitor: Monitor,
+    children: Vec<Option<Child>>,
+    tap: Tap,
+    out: Vec<f32>,
+    now_ns: u64,
+    tick_ns: u64,
+    monitor_ns: u64,
+    begun: bool,
+    driver_ns: Option<u64>,
+    stalled_until_ns: u64,
+    pids: u32,
+}
+
+impl World {
+    /// A world at its beginning, with a chance of its own.
+    #[must_use]
+    pub fn new(seed: u64, config: Config) -> Self {
+        let shape = Shape { slots: config.slots, channels: 2, rate: 48_000, state_words: 128 };
+        let fits = "a region of its own size";
+        let orders = Orders::new(Region::heap(Orders::words())).expect(fits);
+        let slots: Vec<Slot> = (0..config.slots)
+            .map(|_| Slot::new(Region::heap(Slot::words(&shape)), &shape).expect(fits))
+            .collect();
+        let status = Status::new(Region::heap(Status::words())).expect(fits);
+        let inbox = Inbox::new(Region::heap(Inbox::words())).expect(fits);
+        let tap = Tap::new(Region::heap(Tap::words(&shape)), &shape).expect(fits);
+        let parts = playout::Parts {
+            orders: orders.clone(),
+            slots: slots.clone(),
+            inbox: inbox.clone(),
+            tap: tap.clone(),
+            status: status.clone(),
+        };
+        let Config { lead, freewheel, period, .. } = config;
+        let pace = Pace { lead, freewheel, period: period.0 };
+        // The bell starts just below its wrap (S62).
+        orders.set_bell(u32::MAX - 100);
+        Self {
+            chance: Chance::new(seed),
+            playout: Playout::new(shape, parts, pace),
+            monitor: Monitor::new(monitor::Config { shape, build: BUILD, lead, freewheel }),
+            checker: Checker::new(&shape),
+            children: (0..config.slots).map(|_| None).collect(),
+            ailments: vec![Ailment::None; config.slots],
+            monitor_suspended: false,
+            revive: 0,
+            out: vec![0.0; 4096 * shape.channels],
+            now_ns: 1,
+            tick_ns: shape.block_ns() / 4,
+            monitor_ns: 0,
+            begun: false,
+            driver_ns: None,
+            stalled_until_ns: 0,
+            pids: 100,
+            orders,
+            slots,
+            status,
+            inbox,
+            tap,
+            config,
+            shape,
+        }
+    }
+
+    /// Virtual time, in nanoseconds.
+    #[must_use]
+    pub fn now_ns(&self) -> u64 {
+        self.now_ns
+    }
+
+    /// The state of a slot, as the monitor has it.
+    #[must_use]
+    pub fn state(&self, slot: usize) -> State {
+        self.monitor.state(slot)
+    }
+
+    /// A counter.
+    #[must_use]
+    pub fn counter(&self, counter: Counter) -> u64 {
+        self.status.counter(counter)
+    }
+
+    /// The process in a slot.
+    pub fn child(&mut self, slot: usize) -> Option<&mut Child> {
+        self.children[slot].as_mut()
+    }
+
+    /// Sends a bundle, if there is room for it.
+    pub fn send(&mut self, bundle: &[Payload]) -> bool {
+        let sent = self.inbox.send(self.orders.taken(), 1, bundle).is_some();
+        if sent {
+            for payload in bundle {
+                self.checker.sent(Sent { origin: 1, more: 0, payload: *payload });
+            }
+        }
+        sent
+    }
+
+    /// Kills the process in a slot, from outside.
+    pub fn kill(&mut self, slot: usize) {
+        self.child(slot).expect("somebody sits there").kill(9);
+    }
+
+    /// Stops the process in a slot.
+    pub fn stop(&mut self, slot: usize) {
+        self.child(slot).expect("somebody sits there").process = Process::Stopped;
+    }
+
+    /// The device calls nobody for this long.
+    pub fn stall_device(&mut self, ns: u64) {
+        self.stalled_until_ns = self.now_ns + ns;
+    }
+
+    /// Runs until everybody is in lockstep; panics when that never is.
+    pub fn settle(&mut self) {
+        self.run_until("everybody is in lockstep", |world| {
+            (0..world.config.slots).all(|slot| world.state(slot) == State::Lockstep)
+        });
+    }
+
+    /// Runs until so many more blocks were played.
+    pub fn run(&mut self, blocks: u64) {
+        let until = self.playout.playhead() + blocks;
+        self.run_until("the blocks are played", |world| world.playout.playhead() >= until);
+    }
+
+    /// Runs until something is so; panics when it never is.
+    pub fn run_until(&mut self, what: &str, so: impl Fn(&Self) -> bool) {
+        let began = self.now_ns;
+        while !so(self) {
+            self.tick();
+            let waited = self.now_ns - began;
+            assert!(waited < FOR_EVER_NS, "for ever, and still not: {what}\n{}", self.describe());
+        }
+    }
+
+    /// How everything stands, for the message of a failed wait.
+    #[must_use]
+    pub fn describe(&self) -> String {
+        let orders = &self.orders;
+        let mut text = format!(
+            "playhead {} sealed {} primary {:?} cleared {} pending {:b}\n",
+            orders.playhead(),
+            orders.sealed(),
+            orders.primary(),
+            orders.cleared(),
+            orders.pending()
+        );
+        for (slot, place) in self.slots.iter().enumerate() {
+            text += &format!(
+                "slot {slot}: {:?} guest {} of {} {:?} reached {} published {} {:?}\n",
+                self.state(slot),
+                place.generation(),
+                orders.generation(slot),
+                place.phase(),
+                place.reached(),
+                place.published(),
+                self.children[slot].as_ref().map(|child| &child.process),
+            );
+        }
+        for death in self.status.deaths().iter().rev().take(8) {
+            let (slot, lived_ms) = (death.slot, death.lived_ns / 1_000_000);
+            text +=
+                &format!("slot {slot} after {lived_ms} ms: {} {}\n", death.cause, death.last_words);
+        }
+        text
+    }
+
+    /// Runs for a time.
+    pub fn run_ns(&mut self, ns: u64) {
+        let until = self.now_ns + ns;
+        while self.now_ns < until {
+            self.tick();
+        }
+    }
+
+    /// A quarter of a block passes.
+    pub fn tick(&mut self) {
+        self.now_ns += self.tick_ns;
+        let first = self.chance.below(self.config.slots as u64) as usize;
+        for turn in 0..self.config.slots {
+            self.run_child((first + turn) % self.config.slots);
+        }
+        if self.now_ns >= self.monitor_ns && !self.monitor_suspended {
+            self.monitor_ns = self.now_ns + MONITOR_NS;
+            self.watch();
+        }
+        self.begun |= self.monitor.is_ready();
+        if self.begun {
+            self.drive();
+        }
+        self.checker.follow(&self.orders, &mut self.tap);
+        self.inbox.set_tap_cursor(self.checker.heard());
+        self.inbox.set_log_cursor(self.orders.head());
+    }
+
+    fn run_child(&mut self, slot: usize) {
+        let Some(child) = &mut self.children[slot] else { return };
+        let (orders, slots) = (&self.orders, &self.slots);
+        let shape = self.shape;
+        let sit = |generation| {
+            let parts =
+                worker::Parts { orders: orders.clone(), slots: slots.clone(), slot, generation };
+            Worker::sit(Toy::new(shape.channels), shape, parts, BUILD)
+        };
+        let (tick_ns, render_ns) = (self.tick_ns, self.config.render_ns);
+        child.run(self.now_ns, tick_ns, render_ns, &self.slots[slot], sit);
+    }
+
+    fn watch(&mut self) {
+        let children =
+            self.children.iter().map(|child| child.as_ref().map(Child::kernel).unwrap_or_default());
+        let revive = std::mem::take(&mut self.revive);
+        let children = children.collect();
+        let now_ns = self.now_ns;
+        let seen = observe(now_ns, &self.orders, &self.status, &self.slots, children, revive);
+        let actions = self.monitor.step(&seen);
+        perform(&actions, &self.orders, &self.status);
+        for action in actions {
+            match action {
+                Action::Spawn { slot, generation } => {
+                    assert!(self.children[slot].is_none(), "a guest before the last is buried");
+                    self.pids += 1;
+                    let ready = self.now_ns + self.config.start_ns;
+                    let ailment = self.ailments[slot];
+                    self.children[slot] = Some(Child::new(self.pids, generation, ready, ailment));
+                }
+                Action::Kill { slot, generation } => {
+                    if let Some(child) = &mut self.children[slot] {
+                        assert_eq!(child.generation, generation, "the wrong guest is killed");
+                        child.kill(9);
+                    }
+                }
+                Action::Bury { slot } => self.children[slot] = None,
+                _ => {}
+            }
+        }
+    }
+
+    fn drive(&mut self) {
+        let Some(due) = self.driver_ns else {
+            // Block 0 is asked for once the primary has rendered all that is sealed.
+            self.playout.seal();
+            let primary = self.orders.primary().map(|slot| self.slots[slot].published());
+            if primary >= Some(self.orders.sealed()) {
+                self.driver_ns = Some(self.now_ns);
+            }
+            return;
+        };
+        if self.now_ns < due || self.now_ns < self.stalled_until_ns {
+            return;
+        }
+        let (low, high) = self.config.period;
+        let frames = low + self.chance.below((high - low) as u64 + 1) as usize;
+        let samples = frames * self.shape.channels;
+        let played = self.playout.play(&mut self.out[..samples]);
+        if self.config.freewheel {
+            return;
+        }
+        assert!(played == frames || self.playout.ended(), "a device is always given its frames");
+        let drift = i128::from(1_000_000 - self.config.drift_ppm);
+        let ns = frames as i128 * 1_000_000_000 / i128::from(self.shape.rate) * drift / 1_000_000;
+        let next = due + ns as u64;
+        // A driver late by more than a period starts a new clock; it never bursts.
+        self.driver_ns = Some(if next + ns as u64 >= self.now_ns { next } else { self.now_ns });
+    }
+}

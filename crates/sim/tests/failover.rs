@@ -1,0 +1,214 @@
+//! Failover in simulated time: deaths, stops and loops in every order, and what is heard: nothing.
+
+use segue_lockstep::memory::status::Counter::{Deaths, Failovers, Late, NoneReads};
+use segue_lockstep::monitor::State;
+use segue_sim::child::Ailment;
+use segue_sim::{Config, World};
+
+const MS: u64 = 1_000_000;
+
+fn world(seed: u64) -> World {
+    let mut world = World::new(seed, Config::default());
+    world.settle();
+    world.run(50);
+    world
+}
+
+fn primary(world: &World) -> usize {
+    world.orders.primary().expect("somebody is primary")
+}
+
+/// Sends a few commands and plays on, so that a wrong history would be heard.
+fn play(world: &mut World, blocks: u64) {
+    for _ in 0..blocks {
+        if world.chance.one_in(3) {
+            let word = world.chance.bits();
+            assert!(world.send(&[[word; 4]]));
+        }
+        world.run(1);
+    }
+}
+
+/// Nothing concealed, and so many deaths, of which so many of a primary.
+fn assert_unheard(world: &World, deaths: u64, failovers: u64) {
+    assert_eq!(world.counter(NoneReads), 0, "blocks were concealed");
+    assert_eq!(world.counter(Deaths), deaths);
+    assert_eq!(world.counter(Failovers), failovers);
+    assert_eq!(world.checker.concealed, 0);
+}
+
+/// S7, S8, S12, S17: the predecessor played defaults, and only the first swap worked.
+#[test]
+fn the_hundredth_failover_sounds_as_the_first() {
+    let mut world = world(7);
+    for round in 0..100 {
+        let slot = primary(&world);
+        world.kill(slot);
+        world.run_until("the death is told", |world| world.counter(Deaths) == round + 1);
+        world.settle();
+        play(&mut world, 40);
+        assert_ne!(primary(&world), slot, "the other one goes first now");
+    }
+    world.run(10);
+    assert_unheard(&world, 100, 100);
+    assert!(world.checker.is_all_applied());
+}
+
+/// S11: a dead standby went unnoticed; then the active one died.
+#[test]
+fn both_may_die_one_after_the_other_in_either_order() {
+    for (seed, gap_ms) in [0, 50, 500].into_iter().enumerate() {
+        for standby_first in [false, true] {
+            let mut world = world(seed as u64);
+            let first = if standby_first { 1 - primary(&world) } else { primary(&world) };
+            world.kill(first);
+            world.run_ns(gap_ms * MS);
+            world.kill(1 - first);
+            world.run_until("both are told", |world| world.counter(Deaths) == 2);
+            world.settle();
+            play(&mut world, 200);
+            assert_eq!(world.counter(NoneReads), world.checker.concealed);
+            let gap = world.checker.concealed;
+            // Who dies when nobody else is ready leaves a gap; 50 ms later somebody is.
+            assert_eq!(gap > 0, gap_ms == 0, "{gap} blocks after {gap_ms} ms");
+            assert!(gap * 4 / 3 < 250, "silence for {gap} blocks");
+            let alone = gap_ms == 0 || standby_first;
+            let expected = if alone { 1 } else { 2 };
+            assert_eq!(world.counter(Failovers), expected, "gap {gap_ms} {standby_first}");
+        }
+    }
+}
+
+/// S15: a second death within a block of the first, and of the joiner.
+#[test]
+fn the_joiner_may_die_too() {
+    let mut world = world(15);
+    for round in 0..30 {
+        let slot = 1 - primary(&world);
+        world.kill(slot);
+        world.run_until("the next one joins", |world| {
+            matches!(world.state(slot), State::Starting | State::Joining)
+                && world.counter(Deaths) == 2 * round + 1
+        });
+        world.run_ns(round * MS / 5);
+        let joiner = world.child(slot).expect("a joiner");
+        joiner.kill(11);
+        world.run_until("it is told", |world| world.counter(Deaths) == 2 * round + 2);
+        world.settle();
+        play(&mut world, 30);
+    }
+    assert_unheard(&world, 60, 0);
+}
+
+/// S14: a frozen worker is replaced; continued later, it finds itself killed.
+#[test]
+fn a_stopped_worker_is_replaced_and_never_comes_back() {
+    for of_primary in [true, false] {
+        let mut world = world(14);
+        let slot = if of_primary { primary(&world) } else { 1 - primary(&world) };
+        world.stop(slot);
+        world.run_until("it is told", |world| world.counter(Deaths) == 1);
+        world.settle();
+        play(&mut world, 300);
+        assert_unheard(&world, 1, u64::from(of_primary));
+        let told = world.status.deaths();
+        assert!(told[0].cause.starts_with("stopped from outside"), "{}", told[0].cause);
+    }
+}
+
+/// S14, S9, S10: a guest that was replaced keeps its mapping and goes on writing.
+#[test]
+fn what_a_stale_guest_writes_is_never_played() {
+    let mut world = world(140);
+    let slot = primary(&world);
+    let stale = world.slots[slot].clone();
+    let generation = stale.generation();
+    let mut entry = vec![0; stale.entry_words()];
+    world.kill(slot);
+    world.run_until("it is told", |world| world.counter(Deaths) == 1);
+    world.settle();
+    for block in 0..400_u64 {
+        let at = world.playout.playhead() + block % 5;
+        entry.fill(block);
+        stale.write(at, generation, &entry);
+        world.run(1);
+    }
+    assert_eq!(world.counter(NoneReads), 0);
+}
+
+/// A worker that spins is found by its own processor clock, and told as what it is.
+#[test]
+fn a_looping_worker_is_replaced_unheard() {
+    for of_primary in [true, false] {
+        let mut world = world(9);
+        let slot = if of_primary { primary(&world) } else { 1 - primary(&world) };
+        world.child(slot).expect("a worker").ailment = Ailment::Looping;
+        world.run_until("it is told", |world| world.counter(Deaths) == 1);
+        world.settle();
+        play(&mut world, 100);
+        assert_unheard(&world, 1, u64::from(of_primary));
+        assert!(world.status.deaths()[0].cause.starts_with("looped"));
+    }
+}
+
+/// A worker that only gets slow loses its role, not its life.
+#[test]
+fn a_primary_that_is_late_hands_over_and_lives() {
+    let mut world = world(16);
+    let slot = primary(&world);
+    world.child(slot).expect("a worker").ailment = Ailment::Slow(20);
+    world.run_until("the role changes", |world| {
+        world.counter(segue_lockstep::memory::status::Counter::RoleChanges) == 1
+    });
+    world.child(slot).expect("it lives").ailment = Ailment::None;
+    play(&mut world, 200);
+    assert_unheard(&world, 0, 0);
+    assert!(world.counter(Late) >= 16);
+}
+
+/// A block damaged in the ring is not played, and who wrote it is replaced.
+#[test]
+fn a_torn_block_is_never_played() {
+    let mut world = world(99);
+    let slot = primary(&world);
+    let place = world.slots[slot].clone();
+    let entry = vec![1; place.entry_words()];
+    let at = world.playout.playhead() + 1;
+    place.write(at, place.generation() + 7, &entry);
+    world.run_until("it is told", |world| world.counter(Deaths) == 1);
+    world.settle();
+    play(&mut world, 50);
+    assert_unheard(&world, 1, 1);
+}
+
+/// All at once: a fade, and back in time.
+#[test]
+fn when_all_die_at_once_the_music_is_back_in_time() {
+    let mut world = world(3);
+    for round in 1..=20 {
+        world.kill(0);
+        world.kill(1);
+        world.run_until("both are told", |world| world.counter(Deaths) == 2 * round);
+        world.settle();
+        play(&mut world, 50);
+    }
+    assert_eq!(world.counter(Failovers), 20, "one a death of a primary");
+    assert_eq!(world.counter(NoneReads), world.checker.concealed);
+    let blocks = world.checker.concealed / 20;
+    assert!(blocks < 188, "{blocks} blocks of silence each time");
+}
+
+/// S54: with one judge, two standbys never decide differently; all that is played is one history.
+#[test]
+fn three_slots_follow_one_judge() {
+    let config = Config { slots: 3, ..Config::default() };
+    let mut world = World::new(54, config);
+    world.settle();
+    for _ in 0..20 {
+        let slot = primary(&world);
+        world.kill(slot);
+        play(&mut world, 60);
+        world.settle();
+    }
+    assert_unheard(&world, 20, 20);
+}
