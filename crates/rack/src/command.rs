@@ -62,7 +62,7 @@ pub enum Action {
         /// Length of the fade.
         frames: u32,
     },
-    /// Takes a module out of the rendering: its outlets decay over 5 ms, what it is told is skipped.
+    /// Takes a module out of the rendering: its outlets decay over 5 ms, its commands are skipped.
     Bypass {
         /// Index in `Plan::modules`.
         module: u16,

@@ -1,0 +1,216 @@
+//! What every module of the catalog owes the engine, whatever it sounds like.
+
+mod bench;
+
+use bench::{Bench, bits};
+use segue_rack::catalog::ModuleSpec;
+use segue_rack::quantity::Unit;
+use segue_rack::{Action, Command, Notes, catalog};
+use segue_sys::testing::Guard;
+
+#[global_allocator]
+static GUARD: Guard = Guard;
+
+/// Patches that put a module into all the surroundings it can be in: constants or cables, one
+/// voice or several.
+fn surroundings(spec: &ModuleSpec) -> Vec<String> {
+    if spec.name == "out" {
+        let sums =
+            "in = \"a * 0.5 + many * -12dB\"\nleft = \"lfo * 0.2\"\nright = \"a * 0.1 + 0.01\"";
+        return vec![format!("{SOURCES}[out]\nin = \"a\"\n"), format!("{SOURCES}[out]\n{sums}\n")];
+    }
+    let mut patches = Vec::new();
+    for source in ["a", "many", "wide"] {
+        // A cable into the trigger of `fault` would pull it.
+        for cabled in [false, spec.name != "fault"] {
+            let mut text = format!("{SOURCES}[m]\ntype = \"{}\"\n", spec.name);
+            for inlet in spec.inlets {
+                let fed = if inlet.name == "gate" { "lfo" } else { source };
+                if inlet.name != "gate" || cabled {
+                    text.push_str(&format!("{} = \"{fed}\"\n", inlet.name));
+                }
+            }
+            for param in spec.params.iter().filter(|param| cabled && !param.fixed) {
+                let middle = 0.5 * (param.min + param.max);
+                let cable = match param.unit {
+                    Unit::Choice => continue,
+                    Unit::Hertz => format!("{middle} + lfo * 2oct + a * 50Hz"),
+                    _ => format!("{middle} + lfo * {}", 0.4 * (param.max - param.min)),
+                };
+                text.push_str(&format!("{} = \"{cable}\"\n", param.name));
+            }
+            if spec.inlets.is_empty() && source != "a" {
+                text.push_str(&format!("voices = {}\n", if source == "many" { 5 } else { 16 }));
+            }
+            text.push_str("[out]\nin = \"m * 0.5\"\n");
+            patches.push(text);
+        }
+    }
+    patches
+}
+
+const SOURCES: &str = "segue = 1
+a = { type = \"osc\", shape = \"saw\", freq = 331 }
+lfo = { type = \"osc\", shape = \"square\", freq = 173 }
+many = { type = \"osc\", shape = \"saw\", freq = 97, voices = 5, spread = 20 }
+wide = { type = \"osc\", shape = \"square\", freq = 61, voices = 16, spread = 900 }
+";
+
+/// All modules in all surroundings; `fault` may stand there as long as nobody triggers it.
+fn all(mut test: impl FnMut(&ModuleSpec, &mut Bench)) {
+    for spec in catalog() {
+        for patch in surroundings(spec) {
+            test(spec, &mut Bench::new(&patch));
+        }
+    }
+}
+
+/// The module under test.
+fn subject(spec: &ModuleSpec) -> &'static str {
+    if spec.name == "out" { "out" } else { "m" }
+}
+
+/// Gates and knobs moving as they would on a stage, some of them for later.
+fn disturb(bench: &mut Bench, spec: &ModuleSpec, block: u64) {
+    let id = subject(spec);
+    let start = block * 64;
+    let module = bench.module(id);
+    if spec.has_gate && block % 3 == 0 {
+        let level = if block % 2 == 0 { 0.8 } else { 0.0 };
+        bench.tell(Command::at(start + 17, Action::Gate { module, level }));
+    }
+    for (param, knob) in spec.params.iter().enumerate() {
+        let due = (block + param as u64) % 5 == 0 && !knob.fixed && knob.name != "trigger";
+        if due {
+            let place = (block * 37 % 11) as f32 / 10.0;
+            let value = knob.min + (knob.max - knob.min) * place * place;
+            let ramp_frames = [u32::MAX, 0, 100, 1_000][block as usize % 4];
+            let action = Action::Set { module, param: param as u16, value, ramp_frames };
+            bench.tell(Command::at(start + block * 13 % 90, action));
+        }
+    }
+}
+
+fn perform(bench: &mut Bench, spec: &ModuleSpec, blocks: std::ops::Range<u64>) -> Vec<u32> {
+    let mut heard = Vec::new();
+    for block in blocks {
+        disturb(bench, spec, block);
+        heard.extend(bits(bench.block()));
+    }
+    heard
+}
+
+/// Invariant 1: a block cut anywhere has the same bits. A cut is made by setting a knob to where
+/// it is.
+#[test]
+fn a_block_may_be_cut_anywhere() {
+    all(|spec, whole| {
+        let module = whole.module(subject(spec));
+        let settable = spec.params.iter().position(|param| !param.fixed);
+        let Some(param) = settable.map(|param| param as u16) else { return };
+        let value = whole.rack.param(module, param).unwrap();
+        let knob = Action::Set { module, param, value, ramp_frames: 0 };
+        let mut cut = Bench::new(&whole.patch);
+        for block in 0..126_u64 {
+            for bench in [&mut *whole, &mut cut] {
+                if spec.has_gate {
+                    let level = [0.9, 0.0, 0.4][block as usize % 3];
+                    bench
+                        .tell(Command::at(block * 64 + block % 60, Action::Gate { module, level }));
+                }
+            }
+            // One cut at each frame, then several at once.
+            let cuts =
+                if block < 63 { vec![block + 1] } else { vec![block - 62, 7, 31, 32, 33, 63] };
+            for frame in cuts {
+                cut.tell(Command::at(block * 64 + frame, knob));
+            }
+            let (one, two) = (bits(whole.block()), bits(cut.block()));
+            assert_eq!(one, two, "block {block} of\n{}", whole.patch);
+        }
+        assert_eq!(cut.rack.notes().moved, 0, "the cuts were really made");
+    });
+}
+
+#[test]
+fn a_reset_rack_replays_the_same_bits() {
+    all(|spec, bench| {
+        let before = bench.rack.state().to_vec();
+        let first = perform(bench, spec, 0..60);
+        assert!(first.iter().any(|sample| *sample != 0), "nothing was heard of\n{}", bench.patch);
+        bench.rack.restore(&before).unwrap();
+        assert_eq!(first, perform(bench, spec, 0..60), "{}", bench.patch);
+        let mut fresh = Bench::new(&bench.patch);
+        assert_eq!(first, perform(&mut fresh, spec, 0..60), "{}", bench.patch);
+    });
+}
+
+/// S7, S8: whatever the moment, a rack restored there goes on with the same bits.
+#[test]
+fn a_checkpoint_at_any_moment_goes_on_bit_for_bit() {
+    all(|spec, bench| {
+        let mut other = Bench::new(&bench.patch);
+        perform(&mut other, spec, 0..7);
+        for part in 0..12 {
+            let blocks = part * 5..part * 5 + 5;
+            other.rack.restore(bench.rack.state()).unwrap();
+            let one = perform(bench, spec, blocks.clone());
+            assert_eq!(one, perform(&mut other, spec, blocks), "from part {part}\n{}", bench.patch);
+            assert_eq!(bench.rack.state(), other.rack.state(), "state\n{}", bench.patch);
+        }
+    });
+}
+
+#[test]
+fn every_corner_of_the_panel_is_finite_and_bounded() {
+    all(|spec, bench| {
+        let module = bench.module(subject(spec));
+        let knobs: Vec<usize> = (0..spec.params.len())
+            .filter(|param| !spec.params[*param].fixed && spec.name != "fault")
+            .collect();
+        for corner in 0..1_u32 << knobs.len() {
+            for (bit, param) in knobs.iter().enumerate() {
+                let knob = &spec.params[*param];
+                let value = if corner >> bit & 1 == 1 { knob.max } else { knob.min };
+                let set =
+                    Action::Set { module, param: *param as u16, value, ramp_frames: u32::MAX };
+                bench.tell(Command::now(set));
+            }
+            if spec.has_gate {
+                let level = (corner % 2) as f32;
+                bench.tell(Command::now(Action::Gate { module, level }));
+            }
+            for _ in 0..12 {
+                let out = bench.block();
+                assert!(out.iter().all(|sample| sample.abs() <= 1.0), "corner {corner}");
+            }
+        }
+        assert_eq!(bench.rack.notes().resets, 0, "{}", bench.patch);
+    });
+}
+
+/// Invariant 2.
+#[test]
+fn rendering_and_applying_allocate_nothing() {
+    all(|spec, bench| {
+        let mut out = [0.0; 128];
+        for block in 0..40 {
+            disturb(bench, spec, block);
+            let panic = Command::at(block * 64 + 3, Action::Panic);
+            let rack = &mut bench.rack;
+            segue_sys::testing::assert_no_alloc(|| {
+                rack.apply(&panic);
+                rack.render(&mut out, &mut |_| {});
+            });
+        }
+    });
+}
+
+#[test]
+fn nothing_of_an_ordinary_evening_is_counted_as_trouble() {
+    all(|spec, bench| {
+        perform(bench, spec, 0..60);
+        let notes = Notes { limited: 0, ..bench.rack.notes() };
+        assert_eq!(notes, Notes::default(), "{}", bench.patch);
+    });
+}
