@@ -8,11 +8,9 @@ use serde::{Deserialize, Serialize};
 
 use super::RunArgs;
 use super::config::Config;
-use super::endpoint::{Endpoint, Endpoints};
+use super::endpoint::Endpoint;
 use crate::exit::{Exit, Failure};
 
-/// Frames in a block, always.
-pub(crate) const BLOCK_FRAMES: u64 = 64;
 /// Bytes of the arena when nothing else is asked for.
 pub(crate) const STATE_BYTES: u64 = 1 << 20;
 /// Bytes of journals kept in the show folder.

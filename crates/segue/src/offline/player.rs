@@ -10,10 +10,8 @@ use segue_rack::{BLOCK_FRAMES, Command, Plan, PlanError, Rack, Setup, StateError
 
 use crate::files::journal;
 
-/// Kind of a log record that is a command for the rack.
+/// Kind of a log record that is a command for the rack; workers act on no other.
 pub(crate) const COMMAND: u32 = 1;
-/// Kind of a log record that takes a module out.
-pub(crate) const BYPASS: u32 = 3;
 
 /// A rack and what it will be told.
 pub(crate) struct Player {
@@ -21,6 +19,8 @@ pub(crate) struct Player {
     block: u64,
     waiting: VecDeque<journal::Command>,
     quarantined: BTreeSet<u64>,
+    /// Records below this number are in the state.
+    cursor: u64,
     samples: Vec<f32>,
     words: Vec<u64>,
 }
@@ -34,6 +34,7 @@ impl Player {
             block: 0,
             waiting: VecDeque::new(),
             quarantined: BTreeSet::new(),
+            cursor: 0,
             samples: vec![0.0; samples],
             words: vec![0; samples / 2],
         })
@@ -44,11 +45,6 @@ impl Player {
         self.block
     }
 
-    /// What the rack says of itself.
-    pub(crate) fn rack(&self) -> &Rack {
-        &self.rack
-    }
-
     /// Goes on from `checkpoint`; records that are in it are dropped.
     pub(crate) fn restore(
         &mut self,
@@ -56,13 +52,16 @@ impl Player {
     ) -> Result<(), StateError> {
         self.rack.restore(&checkpoint.state())?;
         self.block = checkpoint.block;
+        self.cursor = checkpoint.cursor;
         self.waiting.retain(|command| command.number >= checkpoint.cursor);
         Ok(())
     }
 
     /// Takes a record of the log, to be applied at its block.
     pub(crate) fn push(&mut self, command: journal::Command) {
-        self.waiting.push_back(command);
+        if command.number >= self.cursor {
+            self.waiting.push_back(command);
+        }
     }
 
     /// This record is never applied.
@@ -74,8 +73,7 @@ impl Player {
     pub(crate) fn render(&mut self) -> (&[f32], u64) {
         while self.waiting.front().is_some_and(|command| command.block <= self.block) {
             let Some(command) = self.waiting.pop_front() else { break };
-            let ours = matches!(command.kind, COMMAND | BYPASS);
-            if !ours || self.quarantined.contains(&command.number) {
+            if command.kind != COMMAND || self.quarantined.contains(&command.number) {
                 continue;
             }
             // What is no command was none for the workers either.

@@ -23,10 +23,6 @@ pub(crate) enum Code {
     TooLong,
     /// Another such thing is going on, or the engine is not ready.
     Busy,
-    /// It made a worker crash and was taken out.
-    Quarantined,
-    /// No answer in time.
-    Timeout,
     /// Not allowed from here, or not on this path.
     Forbidden,
 }
@@ -44,8 +40,6 @@ impl Code {
             Self::Full => "full",
             Self::TooLong => "too_long",
             Self::Busy => "busy",
-            Self::Quarantined => "quarantined",
-            Self::Timeout => "timeout",
             Self::Forbidden => "forbidden",
         }
     }

@@ -102,7 +102,7 @@ impl JournalReader {
             Record::Hashes(hashes) => hashes.first_block + hashes.len() as u64,
             Record::Checkpoint(checkpoint) => checkpoint.block,
             Record::Mark(mark) => mark.block,
-            Record::Gap(gap) => gap.to_block,
+            Record::Gap(gap) => gap.from_block,
             Record::Quarantine(_) => self.block,
             Record::End(blocks) => *blocks,
             Record::Concealed(block) => *block + 1,

@@ -122,13 +122,14 @@ pub(crate) struct Mark {
     pub(crate) at_ns: u64,
 }
 
-/// Blocks about which nothing is known; a checkpoint follows.
+/// Records of the log are missing from here on; what follows counts again behind the next
+/// checkpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Gap {
-    /// The first block that is missing.
+    /// The first block that cannot be replayed.
     pub(crate) from_block: u64,
-    /// The first that is there again.
-    pub(crate) to_block: u64,
+    /// The first record that is there again.
+    pub(crate) to_record: u64,
 }
 
 /// One entry of a journal after its header.

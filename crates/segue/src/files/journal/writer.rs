@@ -128,7 +128,7 @@ mod tests {
             Record::Hashes(hashes),
             Record::Checkpoint(Checkpoint::new(16, 2, &[1, u64::MAX, 3])),
             Record::Mark(Mark { block: 20, at_ns: 1 << 60 }),
-            Record::Gap(Gap { from_block: 21, to_block: 40 }),
+            Record::Gap(Gap { from_block: 21, to_record: 40 }),
             Record::Quarantine(9),
             Record::Concealed(44),
             Record::End(50),

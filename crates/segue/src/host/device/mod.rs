@@ -26,6 +26,9 @@ pub(in crate::host) const TIMER: Driver = Driver(1);
 /// How long freewheel waits for a bell before it looks anyway.
 const WAIT_MAX: Duration = Duration::from_millis(10);
 
+/// How long block 0 waits for the first worker that has rendered it.
+const PRIME_NS: u64 = 2_000_000_000;
+
 /// Asks the driver's thread for something without waiting for it.
 #[derive(Debug)]
 pub(in crate::host) struct Reins {
@@ -90,11 +93,30 @@ impl Drive {
             let hurry = !matches!(self.device, Device::Freewheel { .. });
             let granted = hurry && priority::ask_realtime(Urgency::Playout).is_ok();
             self.reins.realtime.store(if granted { 1 } else { 2 }, Release);
+            self.prime();
             match self.device {
                 Device::Freewheel { speed } => self.freewheel(speed),
                 Device::Null { .. } | Device::Auto => self.keep_time(),
             }
         })
+    }
+
+    /// Seals the first blocks and lets somebody render them: block 0 is asked for when the lead
+    /// is whole, so that nothing is missed before the first note. Bounded, for a worker may die
+    /// of its first block.
+    fn prime(&mut self) {
+        self.playout.seal();
+        let Parts { orders, slots, .. } = &self.parts;
+        futex::wake(orders.bell());
+        let until_ns = clock::monotonic_ns() + PRIME_NS;
+        while clock::monotonic_ns() < until_ns {
+            let heard: Vec<_> = bells(&self.parts).collect();
+            let sealed = orders.sealed();
+            if slots.iter().any(|slot| slot.published() >= sealed) {
+                return;
+            }
+            futex::wait_any(&heard, WAIT_MAX);
+        }
     }
 
     fn keep_time(&mut self) {

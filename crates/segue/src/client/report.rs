@@ -1,0 +1,251 @@
+//! A snapshot as users see it: JSON with promised fields, and a few lines for people.
+
+use std::fmt::Write;
+
+use segue_lockstep::memory::inbox::Count;
+use segue_lockstep::memory::status::{Counter, Death, Fact};
+use segue_lockstep::monitor::State;
+use segue_lockstep::snapshot::{Health, SlotSnapshot, Snapshot};
+use segue_lockstep::{BLOCK_FRAMES, Shape};
+use serde_json::{Value, json};
+
+use crate::control::memo::Memo;
+use crate::files::folder::rfc3339;
+
+/// What `segue status --json` and `/engine/status` give.
+pub(crate) fn json(snapshot: &Snapshot, shape: &Shape) -> Value {
+    let memo = memo(snapshot);
+    let mut problems = snapshot.problems.clone();
+    problems.extend(memo.problems.iter().cloned());
+    let slots = snapshot.slots.iter().zip(0_u32..);
+    let slots: Vec<_> = slots.map(|(slot, at)| slot_json(snapshot, slot, at)).collect();
+    let deaths: Vec<_> = snapshot.deaths.iter().map(|it| death_json(snapshot, it, &memo)).collect();
+    let changes: Vec<_> = snapshot
+        .changes
+        .iter()
+        .map(|it| {
+            let at = wall(snapshot, it.at_ns);
+            json!({ "at": at, "block": it.block, "from": it.from, "to": it.to, "cause": it.cause })
+        })
+        .collect();
+    json!({
+        "schema": 1,
+        "health": health_word(snapshot.health),
+        "problems": problems,
+        "engine": engine_json(snapshot, shape, &memo),
+        "transport": Value::Null,
+        "recording": memo.recording.as_ref().map(|it| &it.path),
+        "journal": memo.journal,
+        "slots": slots,
+        "control": {
+            "pid": snapshot.fact(Fact::ControlPid),
+            "generation": snapshot.fact(Fact::ControlGeneration),
+            "restarts": snapshot.fact(Fact::ControlRestarts),
+        },
+        "counters": counters_json(snapshot),
+        "changes": changes,
+        "deaths": deaths,
+        "levels": { "peak": snapshot.levels.peak, "rms": snapshot.levels.rms },
+    })
+}
+
+/// The same for people.
+pub(crate) fn text(snapshot: &Snapshot, shape: &Shape) -> String {
+    let value = json(snapshot, shape);
+    let engine = &value["engine"];
+    let word = |value: &Value| match value {
+        Value::String(text) => text.clone(),
+        Value::Null => "none".to_owned(),
+        other => other.to_string(),
+    };
+    let mut text = String::new();
+    let line = |text: &mut String, what: std::fmt::Arguments<'_>| {
+        // Writing to a string does not fail.
+        let _ = writeln!(text, "{what}");
+    };
+    line(&mut text, format_args!(
+        "{}: {} plays '{}' on {} ({}), {} Hz, {} channels, up {:.0} s",
+        word(&value["health"]),
+        word(&engine["pid"]),
+        word(&engine["patch"]),
+        word(&engine["device"]),
+        word(&engine["device_name"]),
+        engine["rate"],
+        engine["channels"],
+        engine["uptime_s"].as_f64().unwrap_or(0.0),
+    ));
+    for problem in value["problems"].as_array().into_iter().flatten() {
+        line(&mut text, format_args!("  ! {}", word(problem)));
+    }
+    for slot in value["slots"].as_array().into_iter().flatten() {
+        line(&mut text, format_args!(
+            "  slot {} {:8} {:11} pid {} block {} restarts {} render p99 {} us",
+            slot["slot"],
+            word(&slot["role"]),
+            word(&slot["state"]),
+            slot["pid"],
+            word(&slot["last_block"]),
+            slot["restarts"],
+            slot["render_us"]["p99"],
+        ));
+    }
+    line(&mut text, format_args!(
+        "  recording {}, journal {}",
+        word(&value["recording"]),
+        word(&value["journal"])
+    ));
+    let nonzero: Vec<String> = value["counters"]
+        .as_object()
+        .into_iter()
+        .flatten()
+        .filter(|(name, count)| **count != 0 || *name == "none_reads")
+        .map(|(name, count)| format!("{name} {count}"))
+        .collect();
+    line(&mut text, format_args!("  {}", nonzero.join(", ")));
+    for death in value["deaths"].as_array().into_iter().flatten().rev().take(3) {
+        line(&mut text, format_args!(
+            "  slot {} died at {}: {} ({}) {}",
+            death["slot"],
+            word(&death["at"]),
+            word(&death["cause"]),
+            word(&death["breadcrumb"]),
+            death["last_words"].as_str().unwrap_or_default(),
+        ));
+    }
+    text
+}
+
+/// The word for how the engine is.
+pub(crate) fn health_word(health: Health) -> &'static str {
+    match health {
+        Health::Ok => "ok",
+        Health::Degraded => "degraded",
+        Health::Silent => "silent",
+    }
+}
+
+fn memo(snapshot: &Snapshot) -> Memo {
+    let bytes = snapshot.memo().unwrap_or_default();
+    serde_json::from_slice(&bytes).unwrap_or_default()
+}
+
+fn engine_json(snapshot: &Snapshot, shape: &Shape, memo: &Memo) -> Value {
+    let device = snapshot.device.split_once(':').unwrap_or((&snapshot.device, ""));
+    let now_ns = segue_sys::clock::monotonic_ns();
+    let uptime_ns = now_ns.saturating_sub(snapshot.fact(Fact::StartedMonotonic));
+    let frames = snapshot.period + snapshot.lead * BLOCK_FRAMES as u64;
+    json!({
+        "version": crate::offline::build::VERSION,
+        "pid": snapshot.fact(Fact::Pid),
+        "uptime_s": uptime_ns as f64 / 1e9,
+        "started_at": rfc3339(snapshot.fact(Fact::StartedRealtime)),
+        "device": device.0,
+        "device_name": device.1,
+        "latency_ms": frames as f64 * 1000.0 / f64::from(shape.rate),
+        "rate": shape.rate,
+        "block": BLOCK_FRAMES,
+        "lead": snapshot.lead,
+        "channels": shape.channels,
+        "playhead": snapshot.playhead,
+        "active": snapshot.primary,
+        "realtime": snapshot.fact(Fact::Realtime) != 0,
+        "patch": memo.patch,
+    })
+}
+
+fn slot_json(snapshot: &Snapshot, slot: &SlotSnapshot, at: u32) -> Value {
+    let facts = &slot.facts;
+    let now_ns = segue_sys::clock::monotonic_ns();
+    let us = |ns: u64| ns as f64 / 1000.0;
+    let state = match slot.state {
+        State::Lockstep if slot.stalled => "stalled",
+        State::Lockstep => "lockstep",
+        State::Starting => "starting",
+        State::Joining => "joining",
+        State::Leaving | State::Empty => "backing_off",
+        State::GivenUp => "given_up",
+    };
+    let behind = snapshot.playhead.saturating_sub(slot.last_block.map_or(0, |block| block + 1));
+    json!({
+        "slot": at,
+        "pid": facts.pid,
+        "role": if slot.primary { "primary" } else { "standby" },
+        "state": state,
+        "generation": facts.generation,
+        "uptime_s": now_ns.saturating_sub(facts.since_ns) as f64 / 1e9,
+        "last_block": slot.last_block,
+        "behind_blocks": behind,
+        "restarts": facts.restarts,
+        "render_us": {
+            "p50": us(slot.render.p50_ns),
+            "p99": us(slot.render.p99_ns),
+            "max": us(slot.render.max_ns),
+        },
+        "hash_agrees": facts.agrees != 0,
+        "levels": { "peak": slot.levels.peak, "rms": slot.levels.rms },
+    })
+}
+
+fn counters_json(snapshot: &Snapshot) -> Value {
+    let of = |counter| snapshot.counter(counter);
+    json!({
+        "failovers": of(Counter::Failovers),
+        "role_changes": of(Counter::RoleChanges),
+        "none_reads": of(Counter::NoneReads),
+        "commands_received": snapshot.count(Count::Received),
+        "commands_applied": of(Counter::Applied),
+        "commands_refused": snapshot.count(Count::Refused),
+        "commands_dropped": snapshot.count(Count::Dropped),
+        "commands_coalesced": snapshot.count(Count::Coalesced),
+        "quarantined": of(Counter::Quarantined),
+        "bypassed": of(Counter::Bypassed),
+        "divergences": of(Counter::Divergences),
+        "late": of(Counter::Late),
+        "anchors": of(Counter::Anchors),
+        "gaps": snapshot.count(Count::Gaps),
+        "device_losses": of(Counter::DeviceLosses),
+        "deaths": of(Counter::Deaths),
+    })
+}
+
+fn death_json(snapshot: &Snapshot, death: &Death, memo: &Memo) -> Value {
+    let signal = (death.signal != 0).then_some(death.signal);
+    let again = (death.lockstep_again_ns != 0).then_some(death.lockstep_again_ns as f64 / 1e6);
+    json!({
+        "slot": death.slot,
+        "pid": death.pid,
+        "generation": death.generation,
+        "at": wall(snapshot, death.at_ns),
+        "block": death.block,
+        "uptime_s": death.lived_ns as f64 / 1e9,
+        "was_primary": death.was_primary,
+        "cause": death.cause,
+        "signal": signal,
+        "exit_code": death.exit_code,
+        "breadcrumb": breadcrumb(death, memo),
+        "last_words": death.last_words,
+        "lockstep_again_ms": again,
+    })
+}
+
+/// What a worker was doing when it died, in words.
+fn breadcrumb(death: &Death, memo: &Memo) -> String {
+    let (kind, number) = death.crumb;
+    let doing = match kind {
+        1 => format!("command {number}"),
+        2 => {
+            let module = usize::try_from(number).ok().and_then(|at| memo.modules.get(at));
+            module.map_or_else(|| format!("module {number}"), |id| format!("module {id}"))
+        }
+        3 => "writing a checkpoint".to_owned(),
+        4 => "loading".to_owned(),
+        _ => "idle".to_owned(),
+    };
+    format!("block {}, {doing}", death.crumb_block)
+}
+
+/// A moment of the monotonic clock on the calendar.
+fn wall(snapshot: &Snapshot, at_ns: u64) -> String {
+    let since = at_ns.saturating_sub(snapshot.fact(Fact::StartedMonotonic));
+    rfc3339(snapshot.fact(Fact::StartedRealtime) + since)
+}

@@ -1,0 +1,53 @@
+//! Datagrams the kernel dropped because nobody read them in time, by its own count.
+
+use std::net::UdpSocket;
+use std::os::fd::AsFd;
+
+/// Remembers what was counted already.
+#[derive(Debug, Default)]
+pub(super) struct Drops {
+    seen: Option<u64>,
+}
+
+impl Drops {
+    /// How many were dropped since the last call; what was lost before the first is not ours.
+    pub(super) fn since(&mut self, sockets: &[UdpSocket]) -> u64 {
+        let inodes: Vec<u64> = sockets
+            .iter()
+            .filter_map(|socket| rustix::fs::fstat(socket.as_fd()).ok().map(|stat| stat.st_ino))
+            .collect();
+        let tables = ["/proc/net/udp", "/proc/net/udp6"];
+        let text = tables.iter().filter_map(|table| std::fs::read_to_string(table).ok());
+        let total = text.map(|text| dropped(&text, &inodes)).sum();
+        let before = self.seen.replace(total).unwrap_or(total);
+        total.saturating_sub(before)
+    }
+}
+
+/// The sum of the last column over the lines whose inode is one of these.
+fn dropped(table: &str, inodes: &[u64]) -> u64 {
+    let of_line = |line: &str| {
+        let columns: Vec<_> = line.split_whitespace().collect();
+        let inode: u64 = columns.get(9)?.parse().ok()?;
+        inodes.contains(&inode).then(|| columns.last()?.parse::<u64>().ok())?
+    };
+    table.lines().filter_map(of_line).sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::dropped;
+
+    #[test]
+    fn drops_of_our_own_sockets_are_summed() {
+        let table = "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   \
+                     uid  timeout inode ref pointer drops\n\
+                     1: 0100007F:138D 00000000:0000 07 00000000:00000000 00:00000000 00000000 \
+                     0 0 777 2 0000000000000000 5\n\
+                     2: 0100007F:138E 00000000:0000 07 00000000:00000000 00:00000000 00000000 \
+                     0 0 778 2 0000000000000000 9\n";
+        assert_eq!(dropped(table, &[777]), 5);
+        assert_eq!(dropped(table, &[777, 778]), 14);
+        assert_eq!(dropped(table, &[1]), 0);
+    }
+}

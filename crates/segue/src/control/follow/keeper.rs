@@ -1,0 +1,232 @@
+//! Keeps the journal: log and hashes as they come, marks, checkpoints, and old files within
+//! bounds.
+
+use std::path::Path;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+use segue_lockstep::memory::checkpoint;
+use segue_lockstep::memory::orders::{self, Kind, Orders};
+use segue_lockstep::memory::slot::Slot;
+use segue_lockstep::memory::tap::Played;
+
+use crate::files::journal::{
+    Checkpoint, Command, Gap, Hashes, Header, JournalError, JournalReader, JournalWriter, Mark,
+    Record,
+};
+use crate::files::wav::numbered;
+
+/// How often a state is put into the journal, in seconds of wall time.
+const CHECKPOINT_S: u64 = 10;
+
+/// A journal under way.
+pub(in crate::control) struct Keeper {
+    writer: JournalWriter,
+    next_block: u64,
+    next_record: u64,
+    hashes: Hashes,
+    /// A state is owed that has everything below this record in it: the log was interrupted.
+    owed: Option<u64>,
+    /// Where a further file begins.
+    bytes_max: u64,
+    checkpointed: Instant,
+}
+
+impl Keeper {
+    /// A new journal, refused where there is a file.
+    pub(in crate::control) fn create(
+        path: &Path,
+        header: &Header,
+        bytes_max: u64,
+    ) -> Result<Self, JournalError> {
+        let writer = JournalWriter::create(path, header)?;
+        Ok(Self::with(writer, header.start_block, 0, None, bytes_max))
+    }
+
+    /// Goes on with the journal of a control process that has died.
+    pub(in crate::control) fn reopen(path: &Path, bytes_max: u64) -> Result<Self, JournalError> {
+        let (mut next_block, mut next_record, mut owed) = (None, None, None);
+        let mut cursor = 0;
+        let (writer, header) = JournalWriter::reopen(path, |record| match record {
+            Record::Command(command) => next_record = Some(command.number + 1),
+            Record::Hashes(hashes) => {
+                next_block = Some(hashes.first_block + hashes.len() as u64);
+            }
+            Record::Concealed(block) => next_block = Some(block + 1),
+            Record::Gap(gap) => owed = Some(gap.to_record),
+            Record::Checkpoint(checkpoint) => (owed, cursor) = (None, checkpoint.cursor),
+            Record::Mark(_) | Record::Quarantine(_) | Record::End(_) => {}
+        })?;
+        let next_block = next_block.unwrap_or(header.start_block);
+        Ok(Self::with(writer, next_block, next_record.unwrap_or(cursor), owed, bytes_max))
+    }
+
+    /// A further journal after this one, beginning with the newest state; none if there is no
+    /// state. This one ends there.
+    pub(super) fn next(
+        &mut self,
+        slots: &[Slot],
+        orders: &Orders,
+    ) -> Result<Option<Self>, JournalError> {
+        let Some((mark, state)) = newest_checkpoint(slots, orders) else { return Ok(None) };
+        let path = self.writer.path().to_owned();
+        let header = JournalReader::open(&path)?.header().clone();
+        let header = Header { start_block: mark.block, ..header };
+        let free = (2_u32..).find_map(|number| {
+            match JournalWriter::create(&numbered(&path, number), &header) {
+                Err(JournalError::Exists { .. }) => None,
+                made => Some(made),
+            }
+        });
+        let writer = free.expect("there are more numbers than files");
+        let mut next = Self::with(writer?, mark.block, mark.cursor, None, self.bytes_max);
+        next.put_state(mark, &state);
+        Ok(Some(next))
+    }
+
+    /// Whether it is as long as a journal may be.
+    pub(super) fn is_full(&self) -> bool {
+        self.writer.bytes() >= self.bytes_max
+    }
+
+    fn with(
+        writer: JournalWriter,
+        next_block: u64,
+        next_record: u64,
+        owed: Option<u64>,
+        bytes_max: u64,
+    ) -> Self {
+        let hashes = Hashes::new(next_block);
+        let checkpointed = Instant::now();
+        Self { writer, next_block, next_record, hashes, owed, bytes_max, checkpointed }
+    }
+
+    /// The next block whose hash is missing.
+    pub(in crate::control) fn next_block(&self) -> u64 {
+        self.next_block
+    }
+
+    /// The next record that is missing.
+    pub(in crate::control) fn next_record(&self) -> u64 {
+        self.next_record
+    }
+
+    /// Where it is.
+    pub(in crate::control) fn path(&self) -> &Path {
+        self.writer.path()
+    }
+
+    /// Takes a record of the log.
+    pub(super) fn logged(&mut self, number: u64, record: &orders::Record) {
+        if number < self.next_record {
+            return;
+        }
+        self.next_record = number + 1;
+        let kind = match record.kind {
+            Kind::Command => crate::offline::player::COMMAND,
+            Kind::Verdict => 2,
+            Kind::Bypass => 3,
+            Kind::Mark => 4,
+        };
+        self.writer.push(&Record::Command(Command {
+            number,
+            block: record.block,
+            kind,
+            payload: record.payload,
+            origin: record.origin.into(),
+        }));
+    }
+
+    /// Takes what was played at a block.
+    pub(super) fn played(&mut self, block: u64, played: Played) {
+        if block < self.next_block {
+            return;
+        }
+        if played.concealed {
+            self.put_hashes();
+            self.writer.push(&Record::Concealed(block));
+            self.hashes = Hashes::new(block + 1);
+        } else {
+            self.hashes.push(played.hash);
+        }
+        self.next_block = block + 1;
+    }
+
+    /// Nothing is known of what was heard before `block`; the log is whole.
+    pub(super) fn unheard(&mut self, block: u64) {
+        self.put_hashes();
+        self.next_block = self.next_block.max(block);
+        self.hashes = Hashes::new(self.next_block);
+    }
+
+    /// Records of the log before this one are missing.
+    pub(super) fn gap(&mut self, to_record: u64) {
+        self.put_hashes();
+        self.writer.push(&Record::Gap(Gap { from_block: self.next_block, to_record }));
+        self.next_record = self.next_record.max(to_record);
+        self.owed = Some(to_record);
+    }
+
+    /// Makes everything so far safe.
+    pub(super) fn mark(
+        &mut self,
+        block: u64,
+        slots: &[Slot],
+        orders: &Orders,
+    ) -> Result<(), JournalError> {
+        self.put_hashes();
+        let due = self.checkpointed.elapsed().as_secs() >= CHECKPOINT_S;
+        if due || self.owed.is_some() {
+            self.put_checkpoint(slots, orders);
+        }
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let at_ns = u64::try_from(since.as_nanos()).unwrap_or(u64::MAX);
+        self.writer.push(&Record::Mark(Mark { block, at_ns }));
+        self.writer.flush()?;
+        self.writer.sync()
+    }
+
+    /// The show ended before `block`.
+    pub(super) fn end(mut self, block: u64) -> Result<(), JournalError> {
+        self.put_hashes();
+        self.writer.push(&Record::End(block));
+        self.writer.flush()?;
+        self.writer.sync()
+    }
+
+    fn put_hashes(&mut self) {
+        if self.hashes.len() > 0 {
+            let next = Hashes::new(self.next_block);
+            self.writer.push(&Record::Hashes(std::mem::replace(&mut self.hashes, next)));
+        }
+    }
+
+    fn put_checkpoint(&mut self, slots: &[Slot], orders: &Orders) {
+        let Some((mark, state)) = newest_checkpoint(slots, orders) else { return };
+        // A state from before the gap does not lead out of it.
+        if self.owed.is_none_or(|to_record| mark.cursor >= to_record) {
+            self.put_state(mark, &state);
+        }
+    }
+
+    fn put_state(&mut self, mark: checkpoint::Mark, state: &[u64]) {
+        self.owed = None;
+        self.checkpointed = Instant::now();
+        self.writer.push(&Record::Checkpoint(Checkpoint::new(mark.block, mark.cursor, state)));
+    }
+}
+
+/// The newest whole checkpoint of any slot whose guest the orders name.
+pub(in crate::control) fn newest_checkpoint(
+    slots: &[Slot],
+    orders: &Orders,
+) -> Option<(checkpoint::Mark, Vec<u64>)> {
+    let ours = slots.iter().enumerate().filter(|(at, slot)| {
+        slot.generation() == orders.generation(*at)
+    });
+    let mut areas: Vec<_> = ours
+        .flat_map(|(_, slot)| slot.areas())
+        .filter_map(|area| area.claim().map(|mark| (mark.block, area)))
+        .collect();
+    areas.sort_by_key(|(block, _)| std::cmp::Reverse(*block));
+    areas.into_iter().find_map(|(_, area)| area.read())
+}

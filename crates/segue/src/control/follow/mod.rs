@@ -1,0 +1,314 @@
+//! The follower: a thread that reads tap and log behind the playhead and writes them to disk.
+//!
+//! *Invariant*: it may be slow and it may fail, and the music goes on: the tap holds thirty
+//! seconds, what is lost beyond that is marked as a gap and counted. All records of the log for
+//! blocks below h are in the journal before the hashes of blocks up to h, so that a reader who
+//! meets a hash knows everything that happened before.
+
+mod keeper;
+mod recorder;
+
+use std::path::PathBuf;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender as Channel};
+use std::time::{Duration, Instant};
+
+use segue_lockstep::memory::inbox::Inbox;
+use segue_lockstep::memory::orders::Orders;
+use segue_lockstep::memory::slot::Slot;
+use segue_lockstep::memory::tap::{Found, Tap};
+use segue_lockstep::Shape;
+use segue_sys::futex;
+
+pub(super) use keeper::{Keeper, newest_checkpoint};
+pub(super) use recorder::Recorder;
+
+use super::memo::Recording;
+use super::senders::Sender;
+use crate::files::journal::JournalError;
+
+/// Blocks taken from the tap at a time: a third of a second.
+const BLOCKS_AT_ONCE: u64 = 256;
+/// How often the files grow where there is a clock.
+const PAUSE: Duration = Duration::from_millis(20);
+/// How often what was written is made safe.
+const MARK: Duration = Duration::from_millis(100);
+
+/// What the desk asks of the follower.
+#[derive(Debug)]
+pub(super) enum Order {
+    /// Begin a recording in this file.
+    Start(Sender, PathBuf),
+    /// End the recording.
+    Stop(Option<Sender>),
+}
+
+/// What the follower tells the desk.
+#[derive(Debug)]
+pub(super) enum News {
+    /// A recording began.
+    Started(Sender, Recording),
+    /// A recording could not begin.
+    NotStarted(Sender, String),
+    /// A further part of the recording began.
+    NextPart(Recording),
+    /// A recording was ended: by whom, where it is, and how many frames it has.
+    Stopped(Option<Sender>, PathBuf, u64),
+    /// Nothing was being recorded.
+    NothingToStop(Sender),
+    /// The recording ended because it could not be written.
+    RecordingFailed(String),
+    /// A journal begins, in place of the one before.
+    Journal(PathBuf),
+    /// The journal ended because it could not be written.
+    JournalFailed(String),
+    /// Something is missing from a file.
+    Gap,
+    /// Everything up to the end of the show is written.
+    Finished,
+}
+
+/// What the follower reads.
+pub(super) struct Sources {
+    /// What the regions agree on.
+    pub(super) shape: Shape,
+    /// The log.
+    pub(super) orders: Orders,
+    /// What was played.
+    pub(super) tap: Tap,
+    /// Where it says how far it is.
+    pub(super) inbox: Inbox,
+    /// Where checkpoints come from.
+    pub(super) slots: Vec<Slot>,
+}
+
+/// The follower.
+pub(super) struct Follower {
+    sources: Sources,
+    keeper: Option<Keeper>,
+    recorder: Option<Recorder>,
+    /// The next block of the tap.
+    block: u64,
+    /// The next record of the log.
+    record: u64,
+    samples: Vec<f32>,
+    news: Channel<News>,
+    marked: Instant,
+}
+
+impl Follower {
+    /// A follower that goes on at `block` and `record`.
+    pub(super) fn new(
+        sources: Sources,
+        keeper: Option<Keeper>,
+        recorder: Option<Recorder>,
+        news: Channel<News>,
+    ) -> Self {
+        let samples = vec![0.0; sources.shape.block_samples()];
+        let (head, played) = (sources.orders.head(), sources.tap.head());
+        let block_of_keeper = keeper.as_ref().map_or(played, Keeper::next_block);
+        let block_of_recorder = recorder.as_ref().map_or(played, Recorder::next_block);
+        let record = keeper.as_ref().map_or(head, Keeper::next_record);
+        let block = block_of_keeper.min(block_of_recorder);
+        Self { block, record, samples, keeper, recorder, news, marked: Instant::now(), sources }
+    }
+
+    /// Follows until the end of the show. The thread's body.
+    pub(super) fn run(mut self, orders: &Receiver<Order>) {
+        loop {
+            let seen = self.sources.tap.bell().load(std::sync::atomic::Ordering::Acquire);
+            let moved = self.follow();
+            self.mark(false);
+            if self.sources.orders.end().is_some_and(|end| self.block >= end) {
+                return self.finish();
+            }
+            match self.pause(orders, seen, moved) {
+                Ok(Some(order)) => self.perform(order),
+                Ok(None) => {}
+                // The desk is gone, and with it this process in a moment.
+                Err(()) => return,
+            }
+        }
+    }
+
+    fn pause(
+        &self,
+        orders: &Receiver<Order>,
+        seen: u32,
+        moved: bool,
+    ) -> Result<Option<Order>, ()> {
+        let freewheel = self.sources.orders.freewheel();
+        if freewheel && !moved {
+            futex::wait(self.sources.tap.bell(), seen, Duration::from_millis(5));
+        }
+        // Without a clock playout waits for this thread; with one, larger pieces cost less.
+        let timeout = if freewheel { Duration::ZERO } else { PAUSE };
+        match orders.recv_timeout(timeout) {
+            Ok(order) => Ok(Some(order)),
+            Err(RecvTimeoutError::Timeout) => Ok(None),
+            Err(RecvTimeoutError::Disconnected) => Err(()),
+        }
+    }
+
+    /// Takes what there is; false when there was nothing.
+    fn follow(&mut self) -> bool {
+        let played = self.sources.tap.head();
+        // The log after the tap's head: what was played was sealed before.
+        self.follow_log();
+        let until = played.min(self.block + BLOCKS_AT_ONCE);
+        let moved = self.block < until;
+        while self.block < until {
+            match self.sources.tap.read(self.block, &mut self.samples) {
+                Found::Block(block) => {
+                    if let Some(keeper) = &mut self.keeper {
+                        keeper.played(self.block, block);
+                    }
+                    self.record_block();
+                    self.block += 1;
+                }
+                Found::NotYet => break,
+                Found::Passed => self.skip_to(self.sources.tap.head()),
+            }
+        }
+        if let Some(Err(error)) = self.recorder.as_mut().map(Recorder::flush) {
+            self.recording_failed(&error.to_string());
+        }
+        self.sources.inbox.set_tap_cursor(self.block);
+        self.sources.inbox.set_log_cursor(self.record);
+        moved
+    }
+
+    fn follow_log(&mut self) {
+        use segue_lockstep::memory::orders::Found as Logged;
+        let head = self.sources.orders.head();
+        while self.record < head {
+            match self.sources.orders.record(self.record) {
+                Logged::Record(record) => {
+                    if let Some(keeper) = &mut self.keeper {
+                        keeper.logged(self.record, &record);
+                    }
+                    self.record += 1;
+                }
+                Logged::NotYet => break,
+                Logged::Passed | Logged::Damaged => {
+                    self.record = head;
+                    self.gap(head);
+                }
+            }
+        }
+    }
+
+    fn record_block(&mut self) {
+        let Some(recorder) = &mut self.recorder else { return };
+        match recorder.played(self.block, &self.samples) {
+            Ok(None) => {}
+            Ok(Some(part)) => {
+                // The desk gone means this process ends; so it is with all news.
+                let _ = self.news.send(News::NextPart(part));
+            }
+            Err(error) => self.recording_failed(&error.to_string()),
+        }
+    }
+
+    /// The tap has passed: what is missing is marked in both files.
+    fn skip_to(&mut self, head: u64) {
+        // Not to the oldest that is left: it would be overwritten while it is read.
+        self.block = self.block.max(head);
+        if let Some(recorder) = &mut self.recorder {
+            match recorder.gap(self.block) {
+                Ok(part) => drop(self.news.send(News::NextPart(part))),
+                Err(error) => self.recording_failed(&error.to_string()),
+            }
+        }
+        if let Some(keeper) = &mut self.keeper {
+            keeper.unheard(self.block);
+        }
+        let _ = self.news.send(News::Gap);
+    }
+
+    /// The log has passed: replay needs a state from behind the gap.
+    fn gap(&mut self, to_record: u64) {
+        if let Some(keeper) = &mut self.keeper {
+            keeper.gap(to_record);
+        }
+        let _ = self.news.send(News::Gap);
+    }
+
+    fn mark(&mut self, now: bool) {
+        if !now && self.marked.elapsed() < MARK {
+            return;
+        }
+        self.marked = Instant::now();
+        if let Err(error) = self.mark_journal() {
+            self.keeper = None;
+            let _ = self.news.send(News::JournalFailed(error.to_string()));
+        }
+    }
+
+    fn mark_journal(&mut self) -> Result<(), JournalError> {
+        let Some(keeper) = &mut self.keeper else { return Ok(()) };
+        let Sources { slots, orders, .. } = &self.sources;
+        keeper.mark(self.block, slots, orders)?;
+        if !keeper.is_full() {
+            return Ok(());
+        }
+        if let Some(next) = keeper.next(slots, orders)? {
+            // From the state on, log and tap are read again: they still hold that much.
+            self.block = self.block.min(next.next_block());
+            self.record = self.record.min(next.next_record());
+            let path = next.path().to_owned();
+            if let Some(full) = self.keeper.replace(next) {
+                full.end(self.block)?;
+            }
+            let _ = self.news.send(News::Journal(path));
+        }
+        Ok(())
+    }
+
+    fn perform(&mut self, order: Order) {
+        let news = match order {
+            Order::Start(sender, path) => self.start(sender, path),
+            Order::Stop(sender) => match (self.recorder.take(), sender) {
+                (Some(recorder), sender) => {
+                    let (path, frames) = (recorder.path().to_owned(), recorder.frames());
+                    match recorder.end() {
+                        Ok(()) => News::Stopped(sender, path, frames),
+                        Err(error) => News::RecordingFailed(error.to_string()),
+                    }
+                }
+                (None, Some(sender)) => News::NothingToStop(sender),
+                (None, None) => return,
+            },
+        };
+        let _ = self.news.send(news);
+    }
+
+    fn start(&mut self, sender: Sender, path: PathBuf) -> News {
+        if let Some(recorder) = &self.recorder {
+            let text = format!("{} is being recorded already", recorder.path().display());
+            return News::NotStarted(sender, text);
+        }
+        match Recorder::create(&path, &self.sources.shape, self.block) {
+            Ok(recorder) => {
+                let recording = recorder.recording();
+                self.recorder = Some(recorder);
+                News::Started(sender, recording)
+            }
+            Err(error) => News::NotStarted(sender, error.to_string()),
+        }
+    }
+
+    fn recording_failed(&mut self, why: &str) {
+        self.recorder = None;
+        let _ = self.news.send(News::RecordingFailed(why.to_owned()));
+    }
+
+    fn finish(&mut self) {
+        self.follow_log();
+        self.mark(true);
+        if let Some(Err(error)) = self.keeper.take().map(|keeper| keeper.end(self.block)) {
+            let _ = self.news.send(News::JournalFailed(error.to_string()));
+        }
+        self.perform(Order::Stop(None));
+        let _ = self.news.send(News::Finished);
+    }
+}

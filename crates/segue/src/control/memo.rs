@@ -1,0 +1,83 @@
+//! What control leaves in shared memory for status and for its successor.
+
+use std::path::PathBuf;
+
+use segue_lockstep::memory::inbox::Inbox;
+use serde::{Deserialize, Serialize};
+
+/// Problems that are kept; the newest.
+const PROBLEMS_MAX: usize = 16;
+
+/// The memo.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Memo {
+    /// Name of the patch.
+    pub(crate) patch: String,
+    /// Ids of its modules, in the order of the plan.
+    pub(crate) modules: Vec<String>,
+    /// The journal being written.
+    pub(crate) journal: Option<PathBuf>,
+    /// The recording being written.
+    pub(crate) recording: Option<Recording>,
+    /// What is wrong, in words; newest last.
+    pub(crate) problems: Vec<String>,
+}
+
+/// A recording under way.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Recording {
+    /// The part being written.
+    pub(crate) path: PathBuf,
+    /// The first part, after which further ones are named.
+    pub(crate) first_path: PathBuf,
+    /// Its first frame.
+    pub(crate) start_frame: u64,
+}
+
+impl Memo {
+    /// The newest memo in `inbox`.
+    pub(crate) fn read(inbox: &Inbox) -> Option<Self> {
+        serde_json::from_slice(&inbox.memo()?).ok()
+    }
+
+    /// Leaves this memo. Where it is too long, the ids are left out: the plan has them as well.
+    pub(crate) fn write(&self, inbox: &Inbox) {
+        let bytes = |memo: &Self| serde_json::to_vec(memo).unwrap_or_default();
+        if !inbox.write_memo(&bytes(self)) {
+            let short = Self { modules: Vec::new(), ..self.clone() };
+            // Without them it is a few paths and sentences, far below the bound.
+            let _ = inbox.write_memo(&bytes(&short));
+        }
+    }
+
+    /// Adds a problem, once.
+    pub(crate) fn complain(&mut self, problem: String) {
+        self.problems.retain(|other| *other != problem);
+        self.problems.push(problem);
+        let surplus = self.problems.len().saturating_sub(PROBLEMS_MAX);
+        self.problems.drain(..surplus);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use segue_lockstep::memory::inbox::Inbox;
+    use segue_sys::Region;
+
+    use super::Memo;
+
+    #[test]
+    fn a_memo_is_read_by_the_successor_also_without_room_for_the_ids() {
+        let inbox = Inbox::new(Region::heap(Inbox::words())).unwrap();
+        assert_eq!(Memo::read(&inbox), None);
+        let mut memo = Memo { patch: "first".to_owned(), ..Memo::default() };
+        memo.complain("disk full".to_owned());
+        memo.complain("disk full".to_owned());
+        memo.write(&inbox);
+        assert_eq!(Memo::read(&inbox), Some(memo.clone()));
+        assert_eq!(memo.problems.len(), 1);
+        memo.modules = vec!["x".repeat(1 << 20)];
+        memo.write(&inbox);
+        assert_eq!(Memo::read(&inbox).unwrap().patch, "first");
+    }
+}

@@ -1,0 +1,123 @@
+//! The control process: everything that talks to the outside, in one loop.
+//!
+//! *Invariant*: it may die at any moment and nobody hears it. What a successor must know stands
+//! in shared memory (the memo, the inbox) or in the files themselves.
+
+mod answers;
+mod backlog;
+mod clock;
+mod desk;
+mod drops;
+mod follow;
+pub(crate) mod memo;
+mod mirror;
+mod senders;
+mod sockets;
+mod start;
+mod streams;
+mod turn;
+
+use std::os::fd::AsFd;
+use std::sync::mpsc;
+use std::time::{Duration, Instant, SystemTime};
+
+use segue_lockstep::memory::inbox::Count;
+
+use crate::exit::{Exit, Failure};
+use crate::host::ControlSeat;
+use desk::{Desk, Moment};
+use follow::{Follower, News, Sources};
+use sockets::{Incoming, Sockets};
+use start::Beginning;
+use turn::Clerk;
+
+/// The longest turn: the supervisor takes control for hung after two seconds without a beat.
+const TURN: Duration = Duration::from_millis(50);
+/// The longest turn while somebody waits for playout.
+const SHORT_TURN: Duration = Duration::from_millis(1);
+/// How often the kernel is asked what it dropped.
+const DROPS_EVERY: Duration = Duration::from_secs(1);
+
+/// The control process, from its seat to its end.
+pub(crate) fn main(seat: ControlSeat) -> Exit {
+    match run(seat) {
+        Ok(exit) => exit,
+        Err(Failure { exit, text }) => {
+            eprintln!("{text}");
+            exit
+        }
+    }
+}
+
+fn run(seat: ControlSeat) -> Result<Exit, Failure> {
+    let beginning = if seat.generation > 1 { start::again(&seat)? } else { start::first(&seat)? };
+    let Beginning { plan, mirror, memo, keeper, recorder } = beginning;
+    memo.write(&seat.inbox);
+    let (news_out, news) = mpsc::channel();
+    let (orders_out, orders_in) = mpsc::channel();
+    let sources = Sources {
+        shape: seat.shape,
+        orders: seat.orders.clone(),
+        tap: seat.tap.clone(),
+        inbox: seat.inbox.clone(),
+        slots: seat.slots.clone(),
+    };
+    let follower = Follower::new(sources, keeper, recorder, news_out);
+    let builder = std::thread::Builder::new().name("segue-follow".to_owned());
+    let thread = builder
+        .spawn(move || follower.run(&orders_in))
+        .map_err(|error| Failure::new(Exit::Bug, format!("cannot start a thread: {error}")))?;
+    let desk = Desk::new(plan, mirror, seat.inbox.clone(), seat.orders.clone(), seat.generation);
+    seat.inbox.set_ready(seat.generation);
+    let exit = serve(seat, desk, Clerk::new(memo, orders_out), &news);
+    // Only its panic could be learned from this, and that has ended the process already.
+    let _ = thread.join();
+    Ok(exit)
+}
+
+/// Serves until the show has ended.
+fn serve(
+    mut seat: ControlSeat,
+    mut desk: Desk,
+    mut clerk: Clerk,
+    news: &mpsc::Receiver<News>,
+) -> Exit {
+    let mut sockets = Sockets::new(std::mem::take(&mut seat.udp), std::mem::take(&mut seat.tcp));
+    let began = Instant::now();
+    let (mut drops, mut drops_at) = (drops::Drops::default(), began);
+    for beat in 1_u64.. {
+        seat.inbox.set_beat(beat);
+        let now = Moment { wall: SystemTime::now(), steady: began.elapsed() };
+        desk.turn(now);
+        for incoming in sockets.receive() {
+            match incoming {
+                Incoming::Packet(sender, packet) => desk.packet(sender, &packet, now),
+                Incoming::Broken(sender, error) => {
+                    clerk.broken(sender, error, &mut desk, &mut sockets);
+                }
+            }
+            // In the order of asking: an answer does not wait for the packets behind it.
+            clerk.run_errands(&mut desk, &mut sockets, &seat);
+        }
+        desk.turn(now);
+        clerk.run_errands(&mut desk, &mut sockets, &seat);
+        while let Ok(news) = news.try_recv() {
+            if matches!(news, News::Finished) {
+                return Exit::Done;
+            }
+            clerk.hear(news, &mut desk, &mut sockets, &seat);
+        }
+        if drops_at.elapsed() >= DROPS_EVERY || beat == 1 {
+            drops_at = Instant::now();
+            let dropped = drops.since(sockets.udp());
+            if dropped > 0 {
+                seat.inbox.add(Count::Dropped, dropped);
+            }
+        }
+        if seat.link.gone() {
+            return Exit::Unavailable;
+        }
+        sockets.wait(seat.link.as_fd(), if desk.is_waiting() { SHORT_TURN } else { TURN });
+    }
+    unreachable!("more turns than numbers")
+}

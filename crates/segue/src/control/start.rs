@@ -1,0 +1,204 @@
+//! How a control process begins: the first compiles the patch and opens the files, a later one
+//! finds out where the show is and goes on.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use segue_lockstep::memory::orders::{Found, Kind};
+use segue_rack::{Command, Plan, Rack, Setup};
+
+use super::follow::{Keeper, Recorder, newest_checkpoint};
+use super::memo::Memo;
+use super::mirror::Mirror;
+use crate::cli::settings::{JournalChoice, Settings};
+use crate::exit::{Exit, Failure};
+use crate::files::folder;
+use crate::files::journal::{Header, JournalError};
+use crate::files::wav::WavError;
+use crate::host::ControlSeat;
+use crate::offline::{self, build};
+
+/// A share of what may be kept: a journal is followed by another one, so that the oldest can go.
+const JOURNALS_KEPT: u64 = 4;
+
+/// What a control process begins with.
+pub(super) struct Beginning {
+    /// What plays.
+    pub(super) plan: Plan,
+    /// What stands where.
+    pub(super) mirror: Mirror,
+    /// What is being written, and what is wrong.
+    pub(super) memo: Memo,
+    /// The journal.
+    pub(super) keeper: Option<Keeper>,
+    /// The recording.
+    pub(super) recorder: Option<Recorder>,
+}
+
+/// The setup a plan is compiled for.
+fn setup(settings: &Settings) -> Setup {
+    Setup {
+        rate: settings.rate,
+        channels: settings.channels,
+        state_bytes: usize::try_from(settings.state_bytes).unwrap_or(usize::MAX),
+    }
+}
+
+/// Begins a show. What goes wrong here ends the engine before it has played a block.
+pub(super) fn first(seat: &ControlSeat) -> Result<Beginning, Failure> {
+    let settings = &seat.settings;
+    let setup = setup(settings);
+    let (text, plan, patch) = match &settings.patch {
+        None => (String::new(), Plan::empty(&setup), String::new()),
+        Some(path) => {
+            let text = offline::read_patch(path)?;
+            let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
+            let plan = offline::compile(&name, &text, &setup)?;
+            let stem = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+            let patch = if plan.title().is_empty() { stem } else { plan.title().to_owned() };
+            (text, plan, patch)
+        }
+    };
+    let header = Header {
+        build: build::VERSION.to_owned(),
+        layout: build::layout(),
+        rate: settings.rate,
+        channels: settings.channels,
+        state_bytes: settings.state_bytes,
+        title: patch.clone(),
+        patch: text,
+        plan: plan.to_bytes(),
+        start_block: 0,
+    };
+    seat.plans
+        .write(0, &header.plan)
+        .map_err(|error| Failure::new(Exit::BadInput, error.to_string()))?;
+    let modules = plan.modules().iter().map(|module| module.id().to_owned()).collect();
+    let mut memo = Memo { patch, modules, ..Memo::default() };
+    let keeper = open_journal(settings, &header, &mut memo)?;
+    let recorder = match &settings.record {
+        None => None,
+        Some(path) => Some(Recorder::create(path, &seat.shape, 0).map_err(not_recorded)?),
+    };
+    memo.journal = keeper.as_ref().map(|keeper| keeper.path().to_owned());
+    memo.recording = recorder.as_ref().map(Recorder::recording);
+    let mirror = Mirror::new(&plan);
+    Ok(Beginning { plan, mirror, memo, keeper, recorder })
+}
+
+fn open_journal(
+    settings: &Settings,
+    header: &Header,
+    memo: &mut Memo,
+) -> Result<Option<Keeper>, Failure> {
+    let path = match &settings.journal {
+        JournalChoice::Off => return Ok(None),
+        JournalChoice::Named(path) => path.clone(),
+        JournalChoice::Default => {
+            let journals = settings.show.join("journal");
+            fs::create_dir_all(&journals).map_err(|error| {
+                let text = format!(
+                    "cannot create the folder {}: {error}; choose another one with --show, or \
+                     do without with --no-journal",
+                    journals.display()
+                );
+                Failure::new(Exit::of_output(&error), text)
+            })?;
+            let name = format!("{}.journal", folder::timestamp(SystemTime::now()));
+            let path = folder::free(&journals.join(name));
+            for problem in folder::prune(&journals, "journal", settings.journal_keep, &path) {
+                memo.complain(problem);
+            }
+            path
+        }
+    };
+    match Keeper::create(&path, header, bytes_max(settings)) {
+        Ok(keeper) => Ok(Some(keeper)),
+        Err(error) => {
+            let exit = match &error {
+                JournalError::Io { source, .. } => Exit::of_output(source),
+                JournalError::Exists { .. } | JournalError::Foreign { .. } => Exit::CannotCreate,
+            };
+            Err(Failure::new(exit, format!("{error}; choose another name with --journal")))
+        }
+    }
+}
+
+/// A journal in the show folder is bounded; one that was asked for by name is kept whole.
+fn bytes_max(settings: &Settings) -> u64 {
+    match settings.journal {
+        JournalChoice::Default => settings.journal_keep / JOURNALS_KEPT,
+        JournalChoice::Named(_) | JournalChoice::Off => u64::MAX,
+    }
+}
+
+fn not_recorded(error: WavError) -> Failure {
+    let exit = match &error {
+        WavError::Io { source, .. } => Exit::of_output(source),
+        WavError::Exists { .. } | WavError::Foreign { .. } => Exit::CannotCreate,
+    };
+    Failure::new(exit, format!("{error}; choose another name with --record"))
+}
+
+/// Goes on with a show whose control process has died. Nothing here may end the engine: what
+/// cannot be gone on with becomes a problem that status shows.
+pub(super) fn again(seat: &ControlSeat) -> Result<Beginning, Failure> {
+    let lost = |text: &str| Failure::new(Exit::Bug, text);
+    let newest = seat.plans.newest().ok_or_else(|| lost("there is no plan to go on with"))?;
+    let bytes = seat.plans.read(newest).ok_or_else(|| lost("the plan cannot be read"))?;
+    let plan = Plan::from_bytes(&bytes).map_err(|error| lost(&error.to_string()))?;
+    let mut memo = Memo::read(&seat.inbox).unwrap_or_default();
+    let keeper = memo.journal.clone().and_then(|path| {
+        let reopened = Keeper::reopen(&path, bytes_max(&seat.settings));
+        reopened.map_err(|error| memo.complain(format!("the journal ended: {error}"))).ok()
+    });
+    let recorder = memo.recording.clone().and_then(|recording| {
+        let reopened = Recorder::reopen(&recording);
+        reopened.map_err(|error| memo.complain(format!("the recording ended: {error}"))).ok()
+    });
+    memo.journal = keeper.as_ref().map(|keeper| keeper.path().to_owned());
+    memo.recording = recorder.as_ref().map(Recorder::recording);
+    let mirror = mirror(seat, &plan);
+    Ok(Beginning { plan, mirror, memo, keeper, recorder })
+}
+
+/// What stands where: the newest checkpoint, the log since, and what is still in the inbox.
+fn mirror(seat: &ControlSeat, plan: &Plan) -> Mirror {
+    let restored = newest_checkpoint(&seat.slots, &seat.orders).and_then(|(mark, state)| {
+        let mut rack = Rack::new(plan, &setup(&seat.settings)).ok()?;
+        rack.restore(&state).ok()?;
+        Some((Mirror::of_rack(plan, &rack), mark.cursor))
+    });
+    let (mut mirror, cursor) = restored.unwrap_or_else(|| (Mirror::new(plan), 0));
+    let frame = seat.orders.playhead() * segue_lockstep::BLOCK_FRAMES as u64;
+    let mut tell = |payload| {
+        if let Ok(command) = Command::decode(&payload) {
+            mirror.submit(command, frame);
+        }
+    };
+    for number in cursor..seat.orders.head() {
+        if let Found::Record(record) = seat.orders.record(number)
+            && record.kind == Kind::Command
+        {
+            tell(record.payload);
+        }
+    }
+    for number in seat.orders.taken()..seat.inbox.head() {
+        if let Some(sent) = seat.inbox.take(number) {
+            tell(sent.payload);
+        }
+    }
+    mirror
+}
+
+/// Where a recording of this name goes; none if it is no name for a file.
+pub(super) fn recording_path(show: &Path, asked: Option<&str>) -> Result<PathBuf, String> {
+    let name = match asked {
+        Some(asked) => folder::recording_name(asked).map_err(|error| error.to_string())?,
+        None => format!("{}.wav", folder::timestamp(SystemTime::now())),
+    };
+    let recordings = show.join("recordings");
+    fs::create_dir_all(&recordings).map_err(|error| error.to_string())?;
+    Ok(folder::free(&recordings.join(name)))
+}
