@@ -1,0 +1,244 @@
+//! Patch files as people write them: what is understood, and what is told where it is not.
+
+use segue_rack::{Patch, Plan, PlanError, Rack, Setup};
+
+/// All mistakes of a patch as they are printed, with their codes.
+fn told(text: &str) -> String {
+    let render = |mistakes: Vec<segue_rack::Mistake>| {
+        let one = |mistake: &segue_rack::Mistake| {
+            let shown = mistake.render("p.toml", text);
+            let first = shown.lines().next().unwrap_or("").to_string();
+            format!("[{}] {first}", mistake.code)
+        };
+        mistakes.iter().map(one).collect::<Vec<_>>().join("\n")
+    };
+    let patch = match Patch::parse(text) {
+        Ok(patch) => patch,
+        Err(mistakes) => return render(mistakes),
+    };
+    match Plan::compile(&patch, &Setup::default()) {
+        Ok(_) => "fine".to_string(),
+        Err(mistakes) => render(mistakes),
+    }
+}
+
+fn plan(text: &str) -> Plan {
+    Plan::compile(&Patch::parse(text).unwrap(), &Setup::default()).unwrap()
+}
+
+/// S30, S34: every mistake, all at once, each with its place and the nearest name.
+#[test]
+fn all_mistakes_are_told_at_once_each_where_it_stands() {
+    let text = r#"segue = 1
+tempo = 120
+Saw = { type = "osc" }
+saw = { type = "osc", shape = "swa", freq = "bas.pitch + 14ct" }
+env = { type = "adrs", atack = 5 }
+flt = { type = "biquad", in = "sav * 0.5", cutof = 800, q = 900, mode = 3.5 }
+amp = { type = "vca", in = "saw.aut", gain = "saw * env" }
+lfo = { in = "saw" }
+kick = 3
+[out]
+in = "amp + 5mm"
+title = "late"
+"#;
+    let expected = r#"[not_built] p.toml:2:1: error: 'tempo' is not built yet in this version
+[bad_id] p.toml:3:1: error: 'Saw' cannot be an id; a small letter, then up to 31 small letters, digits or _
+[out_of_range] p.toml:4:31: error: 'shape' cannot be 'swa'; did you mean 'saw'?
+[unknown_module] p.toml:4:46: error: no module 'bas'
+[unknown_type] p.toml:5:16: error: no module type 'adrs'; did you mean 'adsr'?
+[unknown_module] p.toml:6:32: error: no module 'sav'; did you mean 'saw'?
+[unknown_param] p.toml:6:44: error: 'flt' (biquad) has no 'cutof'; did you mean 'cutoff'?
+[out_of_range] p.toml:6:61: error: 'q' cannot be 900; 0.5 to 20, as a plain number
+[out_of_range] p.toml:6:73: error: 'mode' cannot be 3.5; one of lowpass, highpass, bandpass, notch
+[unknown_outlet] p.toml:7:29: error: 'saw' (osc) has no outlet 'aut'; did you mean 'out'?
+[product] p.toml:7:47: error: a source times a source is a module of its own; use a vca: in is the one, gain the other
+[missing_type] p.toml:8:1: error: 'lfo' has no type; give it one: type = "osc", "adsr", "biquad", "vca", "out"
+[wrong_type] p.toml:9:1: error: 'kick' is no module; a module is written kick = { type = "osc" }
+[bad_quantity] p.toml:11:13: error: 'mm' is not a unit
+[unknown_param] p.toml:12:1: error: 'out' (out) has no 'title'; 'title' belongs above the first [table]"#;
+    let told = told(text).replace(", \"fault\"", "");
+    for (told, expected) in told.lines().zip(expected.lines()) {
+        assert_eq!(told, expected);
+    }
+    assert_eq!(told.lines().count(), expected.lines().count());
+}
+
+#[test]
+fn a_file_that_is_no_toml_is_told_by_line() {
+    let told = told("segue = 1\nosc = { type = \"osc\"\n[out]\nin = = 3\n");
+    assert!(told.starts_with("[syntax] p.toml:2:") || told.starts_with("[syntax] p.toml:3:"), "{told}");
+    assert!(told.contains("p.toml:4:"), "{told}");
+}
+
+#[test]
+fn the_version_must_be_there_and_be_one() {
+    assert!(told("[out]\n").starts_with("[bad_version] p.toml:1:1: error: the version"));
+    assert!(told("segue = 2\n[out]\n").starts_with("[bad_version] p.toml:1:1: error: this build"));
+    assert_eq!(told("segue = 1\n[out]\n"), "fine");
+}
+
+/// S36: what is heard is what is led to `out`, which is there.
+#[test]
+fn a_patch_without_out_is_refused() {
+    let told = told("segue = 1\nosc = { type = \"osc\" }\n");
+    assert!(told.starts_with("[no_out] p.toml:2:23: error: the patch has no 'out'"), "{told}");
+    let two = "segue = 1\nosc = { type = \"out\" }\n[out]\n";
+    assert!(self::told(two).starts_with("[reserved] p.toml:2:16:"), "{}", self::told(two));
+}
+
+/// S34: a cycle is refused with its path, as the signal flows.
+#[test]
+fn a_cycle_is_refused_with_its_path() {
+    let text = r#"segue = 1
+in_front = { type = "vca", in = "b" }
+a = { type = "biquad", in = "c" }
+b = { type = "biquad", in = "a" }
+c = { type = "biquad", in = "b * 0.5" }
+[out]
+in = "in_front"
+"#;
+    let told = told(text);
+    assert!(told.starts_with("[cycle] p.toml:"), "{told}");
+    assert!(told.contains("a cycle: b -> c -> a -> b"), "{told}");
+    let own = self::told("segue = 1\na = { type = \"vca\", in = \"a\" }\n[out]\n");
+    assert!(own.contains("p.toml:2:27: error: a cycle: a -> a;"), "{own}");
+}
+
+#[test]
+fn unequal_voices_are_refused_and_one_feeds_all() {
+    let sources = r#"segue = 1
+one = { type = "osc" }
+three = { type = "osc", voices = 3 }
+five = { type = "osc", voices = 5 }
+"#;
+    let unequal = format!("{sources}amp = {{ type = \"vca\", in = \"three\", gain = \"five\" }}\n[out]\n");
+    assert_eq!(
+        told(&unequal),
+        "[unequal_voices] p.toml:5:44: error: 'five' has 5 voices, 'amp.gain' takes 3"
+    );
+    let gate = format!("{sources}env = {{ type = \"adsr\", gate = \"three\" }}\n[out]\n");
+    assert!(told(&gate).starts_with("[unequal_voices]"), "{}", told(&gate));
+    let fed = plan(&format!(
+        "{sources}amp = {{ type = \"vca\", in = \"one\", gain = \"five\" }}\n[out]\nin = \"amp + three\"\n"
+    ));
+    let amp = fed.module("amp").unwrap();
+    assert_eq!(fed.modules()[usize::from(amp)].lanes(), 5);
+}
+
+/// S36: the order is that of the cables, ties by place in the file, never by a hash.
+#[test]
+fn the_order_follows_the_cables_and_then_the_file() {
+    let plan = plan(
+        r#"segue = 1
+zebra = { type = "vca", in = "late" }
+b = { type = "osc" }
+a = { type = "osc" }
+[out]
+in = "zebra + a"
+[late]
+type = "biquad"
+in = "b"
+"#,
+    );
+    let ids: Vec<&str> = plan.modules().iter().map(|module| module.id()).collect();
+    assert_eq!(ids, ["b", "a", "late", "zebra", "out"]);
+}
+
+#[test]
+fn older_names_are_understood() {
+    let plan = plan(
+        r#"segue = 1
+osc = { type = "simple_sine", frequency = "A3" }
+flt = { type = "biquad_filter", in = "osc", frequency = "1.2kHz", resonance = 2 }
+[out]
+in = "flt"
+"#,
+    );
+    let (osc, flt) = (plan.module("osc").unwrap(), plan.module("flt").unwrap());
+    let constant = |module: u16, name: &str| {
+        plan.modules()[usize::from(module)].constant(plan.param(module, name).unwrap())
+    };
+    assert_eq!(constant(osc, "freq"), Some(220.0));
+    assert_eq!((constant(flt, "cutoff"), constant(flt, "q")), (Some(1_200.0), Some(2.0)));
+    assert_eq!(plan.nearest_module("fltr"), Some("flt"));
+    assert_eq!(plan.nearest_param(flt, "cuttof"), Some("cutoff"));
+}
+
+#[test]
+fn one_parameter_by_two_names_is_a_mistake() {
+    let told = told("segue = 1\no = { type = \"osc\", freq = 1, frequency = 2 }\n[out]\n");
+    assert!(told.starts_with("[duplicate] p.toml:2:31:"), "{told}");
+}
+
+#[test]
+fn a_patch_larger_than_the_arena_is_refused_with_both_sizes() {
+    let mut text = "segue = 1\n[out]\n".to_string();
+    for n in 0..900 {
+        text.push_str(&format!("[m{n}]\ntype = \"biquad\"\n"));
+    }
+    let setup = Setup { state_bytes: 1 << 17, ..Setup::default() };
+    let mistakes = Plan::compile(&Patch::parse(&text).unwrap(), &setup).unwrap_err();
+    assert_eq!(mistakes[0].code, "full");
+    assert!(mistakes[0].text.contains("131072 are there"), "{}", mistakes[0].text);
+    assert!(told(&text) == "fine", "and fits into the default");
+}
+
+#[test]
+fn the_patches_of_the_house_are_fine() {
+    assert_eq!(told(include_str!("../../../patches/first.toml")), "fine");
+    assert_eq!(told(include_str!("../../../patches/demo.toml")), "fine");
+}
+
+/// A wild plan is refused; it may not panic, and what is accepted can be played.
+#[test]
+fn no_byte_of_a_plan_can_make_the_rack_panic() {
+    let text = include_str!("../../../patches/demo.toml");
+    let bytes = plan(text).to_bytes();
+    let setup = Setup::default();
+    assert_eq!(Plan::from_bytes(&bytes[..bytes.len() - 1]).unwrap_err(), PlanError::Malformed);
+    assert!(matches!(
+        Plan::from_bytes(&[&[9], &bytes[1..]].concat()).unwrap_err(),
+        PlanError::Version { found: 9, wanted: 1 }
+    ));
+    let mut accepted = 0;
+    for at in 0..bytes.len() {
+        for flip in [0x01, 0x80, 0xff] {
+            let mut wild = bytes.clone();
+            wild[at] ^= flip;
+            let Ok(plan) = Plan::from_bytes(&wild) else { continue };
+            let Ok(mut rack) = Rack::new(&plan, &setup) else { continue };
+            accepted += 1;
+            let mut out = [0.0; 128];
+            rack.render(&mut out, &mut |_| {});
+            assert!(out.iter().all(|sample| sample.abs() <= 1.0), "byte {at}");
+        }
+    }
+    assert!(accepted > 0, "some bytes are only a title or a level");
+}
+
+#[test]
+fn a_plan_for_another_setup_is_refused() {
+    let plan = Plan::empty(&Setup::default());
+    let other = Setup { rate: 44_100, ..Setup::default() };
+    assert_eq!(Rack::new(&plan, &other).err(), Some(PlanError::Setup));
+    assert!(Setup { channels: 9, ..other }.check().is_err());
+}
+
+/// Whatever stands in a file, the parser answers.
+#[test]
+fn no_text_makes_the_parser_panic() {
+    let seed = include_str!("../../../patches/first.toml");
+    let letters: Vec<char> = "\"'{}[]=.*+-#\n 1e9äzZ/_(),".chars().collect();
+    let mut noise = 3_u64;
+    for _ in 0..4_000 {
+        let mut text: Vec<char> = seed.chars().collect();
+        for _ in 0..3 {
+            noise = noise.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            let at = (noise >> 33) as usize % text.len();
+            text[at] = letters[(noise >> 20) as usize % letters.len()];
+        }
+        let text: String = text.into_iter().collect();
+        let _ = told(&text);
+    }
+}
