@@ -175,7 +175,7 @@ pub(crate) struct SendArgs {
     /// The address, as in /mod/filter/cutoff; - reads messages from standard input, one a line
     pub(crate) address: String,
     /// The arguments: numbers, true, false, nil, or text
-    #[arg(allow_hyphen_values = true, trailing_var_arg = true)]
+    #[arg(allow_negative_numbers = true)]
     pub(crate) args: Vec<String>,
     /// Where.
     #[command(flatten)]

@@ -166,6 +166,12 @@ impl Keeper {
         self.owed = Some(to_record);
     }
 
+    /// Hands everything so far to the kernel, where the death of this process cannot reach it.
+    pub(super) fn write(&mut self) -> Result<(), JournalError> {
+        self.put_hashes();
+        self.writer.flush()
+    }
+
     /// Makes everything so far safe.
     pub(super) fn mark(
         &mut self,

@@ -172,6 +172,11 @@ impl Follower {
         if let Some(Err(error)) = self.recorder.as_mut().map(Recorder::flush) {
             self.recording_failed(&error.to_string());
         }
+        if let Some(Err(error)) = self.keeper.as_mut().map(Keeper::write) {
+            self.journal_failed(&error);
+        }
+        // Only now: on freewheel playout overwrites what lies behind the cursors, and a
+        // successor goes on where the files end.
         self.sources.inbox.set_tap_cursor(self.block);
         self.sources.inbox.set_log_cursor(self.record);
         moved
@@ -239,9 +244,13 @@ impl Follower {
         }
         self.marked = Instant::now();
         if let Err(error) = self.mark_journal() {
-            self.keeper = None;
-            let _ = self.news.send(News::JournalFailed(error.to_string()));
+            self.journal_failed(&error);
         }
+    }
+
+    fn journal_failed(&mut self, error: &JournalError) {
+        self.keeper = None;
+        let _ = self.news.send(News::JournalFailed(error.to_string()));
     }
 
     fn mark_journal(&mut self) -> Result<(), JournalError> {

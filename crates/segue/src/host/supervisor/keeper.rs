@@ -32,7 +32,7 @@ const OWN_DELAY_NS: u64 = SECOND_NS / 2;
 /// Who lived so long is not dying young.
 const PROVEN_NS: u64 = 10 * SECOND_NS;
 const FIRST_DELAY_NS: u64 = SECOND_NS / 10;
-const DELAY_MAX_NS: u64 = 5 * SECOND_NS;
+const DELAY_MAX_NS: u64 = SECOND_NS;
 
 /// What has become of control.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,0 +1,288 @@
+//! An engine under test: started, asked, hurt, ended, and its recording held against its journal.
+
+use std::io::{BufRead, BufReader, Read};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// Nothing here takes so long; who waits longer waits for what will never come.
+pub const DEADLINE: Duration = Duration::from_secs(60);
+
+/// The program.
+pub fn segue() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_segue"));
+    for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("SEGUE_")) {
+        command.env_remove(name);
+    }
+    command.env("NO_COLOR", "1").stdin(Stdio::null());
+    command
+}
+
+/// The tree's own patches.
+pub fn patch(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../patches").join(name)
+}
+
+/// An engine.
+pub struct Engine {
+    child: Child,
+    /// Its own folder: show folder, recording, journal.
+    pub folder: TempDir,
+    port: u16,
+    log: Arc<Mutex<String>>,
+}
+
+/// How an engine is started.
+pub struct Start {
+    folder: TempDir,
+    command: Command,
+}
+
+impl Start {
+    /// `run` on a capped freewheel with recording and journal.
+    pub fn new() -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let mut command = segue();
+        command.args(["run", "--osc", "127.0.0.1:0", "--device", "freewheel:8x", "--log", "json"]);
+        command.arg("--show").arg(folder.path().join("show"));
+        command.arg("--record").arg(folder.path().join("live.wav"));
+        command.arg("--journal").arg(folder.path().join("show.journal"));
+        Self { folder, command }
+    }
+
+    /// One more argument.
+    pub fn arg(mut self, argument: impl AsRef<std::ffi::OsStr>) -> Self {
+        self.command.arg(argument);
+        self
+    }
+
+    /// An environment variable.
+    pub fn env(mut self, name: &str, value: &str) -> Self {
+        self.command.env(name, value);
+        self
+    }
+
+    /// Writes a patch of the test's own and runs it.
+    pub fn patch(self, text: &str) -> Self {
+        let path = self.folder.path().join("patch.toml");
+        std::fs::write(&path, text).expect("a patch is written");
+        self.arg(path)
+    }
+
+    /// Starts it and waits until it plays.
+    pub fn play(self) -> Engine {
+        let engine = self.begin();
+        engine.wait("it plays", |status| status["engine"]["playhead"].as_u64() > Some(0));
+        engine
+    }
+
+    /// Starts it and waits until it listens.
+    pub fn begin(mut self) -> Engine {
+        self.command.stderr(Stdio::piped()).stdout(Stdio::null());
+        let mut child = self.command.spawn().expect("the program starts");
+        let stderr = child.stderr.take().expect("stderr is piped");
+        let log = Arc::new(Mutex::new(String::new()));
+        let port = follow_log(stderr, log.clone());
+        let Some(port) = port else {
+            let status = child.wait().expect("it ended");
+            panic!("it ended before it listened ({status}):\n{}", log.lock().unwrap())
+        };
+        Engine { child, folder: self.folder, port, log }
+    }
+}
+
+/// Reads the log on a thread of its own; gives the port as soon as it is said.
+fn follow_log(stderr: impl Read + Send + 'static, log: Arc<Mutex<String>>) -> Option<u16> {
+    let (told, port) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        for line in BufReader::new(stderr).lines().map_while(Result::ok) {
+            if let Some((_, addresses)) = line.split_once("listening on ") {
+                let digits: String = addresses
+                    .split_once("127.0.0.1:")
+                    .map(|(_, rest)| rest.chars().take_while(char::is_ascii_digit).collect())
+                    .unwrap_or_default();
+                // Nobody may wait any more; the log is read on all the same.
+                let _ = told.send(digits.parse().ok());
+            }
+            let mut log = log.lock().expect("nobody panics with the log");
+            log.push_str(&line);
+            log.push('\n');
+        }
+    });
+    port.recv_timeout(DEADLINE).ok().flatten()
+}
+
+impl Engine {
+    /// Where it listens.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// The supervisor's process.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// What it has logged so far.
+    pub fn log(&self) -> String {
+        self.log.lock().expect("nobody panics with the log").clone()
+    }
+
+    /// A client verb of the program, for this engine.
+    pub fn ask(&self, arguments: &[&str]) -> Output {
+        let mut command = segue();
+        command.arg(arguments[0]).args(["--osc", &format!("127.0.0.1:{}", self.port)]);
+        command.args(&arguments[1..]).output().expect("the program runs")
+    }
+
+    /// A client verb that must succeed; gives what it prints.
+    pub fn must(&self, arguments: &[&str]) -> String {
+        let output = self.ask(arguments);
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{arguments:?}: {}\n{said}", output.status);
+        String::from_utf8(output.stdout).expect("text")
+    }
+
+    /// `status --json`.
+    pub fn status(&self) -> Value {
+        let output = self.ask(&["status", "--json"]);
+        let text = String::from_utf8_lossy(&output.stdout);
+        serde_json::from_str(&text).unwrap_or_else(|error| {
+            let said = String::from_utf8_lossy(&output.stderr);
+            panic!("status is no JSON: {error}\n{text}\n{said}\n{}", self.log())
+        })
+    }
+
+    /// Asks for the status until it is so; panics with the last one when it never is.
+    pub fn wait(&self, what: &str, so: impl Fn(&Value) -> bool) -> Value {
+        let began = Instant::now();
+        loop {
+            let status = self.status();
+            if so(&status) {
+                return status;
+            }
+            assert!(
+                began.elapsed() < DEADLINE,
+                "never: {what}\n{status:#}\n{}",
+                self.log()
+            );
+        }
+    }
+
+    /// Waits until so many deaths are told and all slots are in lockstep again.
+    pub fn wait_whole(&self, deaths: u64) -> Value {
+        self.wait(&format!("{deaths} deaths told and all in lockstep"), |status| {
+            counter(status, "deaths") == deaths && is_whole(status)
+        })
+    }
+
+    /// Waits until so many more blocks were played.
+    pub fn play_on(&self, blocks: u64) {
+        let from = playhead(&self.status());
+        self.wait("it plays on", |status| playhead(status) >= from + blocks);
+    }
+
+    /// Sends a signal to the guest of a slot, if it is this generation: never to a stranger.
+    pub fn hurt(&self, slot: usize, signal: Signal) -> u64 {
+        let status = self.status();
+        let generation = status["slots"][slot]["generation"].as_u64().expect("a generation");
+        send_signal(status["slots"][slot]["pid"].as_u64(), signal);
+        generation
+    }
+
+    /// Ends it in order; gives its exit status.
+    pub fn stop(mut self) -> Ended {
+        self.must(&["stop"]);
+        self.ended()
+    }
+
+    /// Waits for its end, however that comes.
+    pub fn ended(&mut self) -> Ended {
+        let began = Instant::now();
+        let status = loop {
+            if let Some(status) = self.child.try_wait().expect("a child") {
+                break status;
+            }
+            assert!(began.elapsed() < DEADLINE, "it does not end:\n{}", self.log());
+            std::thread::yield_now();
+        };
+        let folder = std::mem::replace(&mut self.folder, tempfile::tempdir().expect("a folder"));
+        Ended { status, log: self.log(), folder }
+    }
+}
+
+impl Drop for Engine {
+    fn drop(&mut self) {
+        // A failed test leaves nobody behind; its children follow their parent.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// An engine that has ended.
+pub struct Ended {
+    /// How.
+    pub status: ExitStatus,
+    /// What it logged.
+    pub log: String,
+    /// What it left.
+    pub folder: TempDir,
+}
+
+impl Ended {
+    /// The recording, as bytes.
+    pub fn recording(&self) -> Vec<u8> {
+        std::fs::read(self.folder.path().join("live.wav")).expect("a recording")
+    }
+
+    /// Ended with 0, and the journal renders to the bytes that were recorded.
+    pub fn assert_identical(&self) {
+        assert_eq!(self.status.code(), Some(0), "it ended in order:\n{}", self.log);
+        let again = self.folder.path().join("again.wav");
+        let journal = self.folder.path().join("show.journal");
+        let output = segue().arg("render").arg(journal).arg("-o").arg(&again).output();
+        let output = output.expect("render runs");
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "render: {}\n{said}", output.status);
+        let (live, again) = (self.recording(), std::fs::read(again).expect("a rendering"));
+        assert_eq!(live.len(), again.len(), "as long\n{}", self.log);
+        let differ = live.iter().zip(&again).position(|(a, b)| a != b);
+        assert_eq!(differ, None, "the first byte that differs\n{}", self.log);
+        assert!(live.len() > 1000, "something was recorded");
+    }
+}
+
+/// Sends a signal to a process that is a child of an engine, through a handle on it.
+pub fn send_signal(pid: Option<u64>, signal: Signal) {
+    let pid = Pid::from_raw(pid.expect("a pid") as i32).expect("a process");
+    let handle = pidfd_open(pid, PidfdFlags::empty()).expect("the process is there");
+    pidfd_send_signal(&handle, signal).expect("it can be signalled");
+}
+
+/// A counter.
+pub fn counter(status: &Value, name: &str) -> u64 {
+    status["counters"][name].as_u64().unwrap_or_else(|| panic!("a counter {name}: {status:#}"))
+}
+
+/// The playhead.
+pub fn playhead(status: &Value) -> u64 {
+    status["engine"]["playhead"].as_u64().expect("a playhead")
+}
+
+/// Whether all slots are in lockstep and one is primary.
+pub fn is_whole(status: &Value) -> bool {
+    let slots = status["slots"].as_array().expect("slots");
+    slots.iter().all(|slot| slot["state"] == "lockstep")
+        && slots.iter().any(|slot| slot["role"] == "primary")
+}
+
+/// The slot that goes first.
+pub fn primary(status: &Value) -> usize {
+    let slots = status["slots"].as_array().expect("slots");
+    slots.iter().position(|slot| slot["role"] == "primary").expect("a primary")
+}

@@ -1,0 +1,186 @@
+//! Workers and control hurt in every way there is; heard: nothing.
+
+use rosc::OscType;
+use rustix::process::Signal;
+
+use crate::client::Client;
+use crate::engine::{Engine, Start, counter, is_whole, patch, playhead, primary};
+
+/// A sound that changes all the time, so that a wrong history is heard.
+fn playing() -> Engine {
+    let engine = Start::new().arg(patch("first.toml")).play();
+    engine.must(&["send", "/gate/env", "1"]);
+    engine
+}
+
+fn turn_a_knob(client: &Client, round: u64) {
+    let freq = 100.0 + (round * 37 % 900) as f32;
+    client.send("/mod/osc/freq", &[OscType::Float(freq)]);
+    client.send("/gate/env", &[OscType::Int((round % 2) as i32)]);
+}
+
+/// Ends it, compares every sample, and every count.
+fn finish(engine: Engine, deaths: u64, failovers: u64) {
+    let status = engine.status();
+    for (name, expected) in [
+        ("deaths", deaths),
+        ("failovers", failovers),
+        ("none_reads", 0),
+        ("late", 0),
+        ("role_changes", 0),
+        ("divergences", 0),
+        ("commands_refused", 0),
+        ("commands_dropped", 0),
+    ] {
+        assert_eq!(counter(&status, name), expected, "{name}\n{status:#}\n{}", engine.log());
+    }
+    engine.stop().assert_identical();
+}
+
+#[test]
+fn an_undisturbed_show_renders_to_its_recording() {
+    let engine = playing();
+    engine.play_on(500);
+    finish(engine, 0, 0);
+}
+
+/// S7, S8, S12, S17, with processes: a hundred in a row, either slot, at random blocks.
+#[test]
+fn a_hundred_killed_workers_are_not_heard() {
+    let engine = playing();
+    let client = Client::new(engine.port());
+    let mut failovers = 0;
+    for round in 0..100_u64 {
+        let status = engine.wait_whole(round);
+        turn_a_knob(&client, round);
+        let slot = (round * 7 / 3 % 2) as usize;
+        failovers += u64::from(primary(&status) == slot);
+        let generation = engine.hurt(slot, Signal::KILL);
+        let status = engine.wait_whole(round + 1);
+        let back = &status["slots"][slot];
+        assert_eq!(back["generation"].as_u64(), Some(generation + 1));
+        let deaths = status["deaths"].as_array().expect("deaths");
+        let told = deaths.last().expect("a death is told");
+        assert_eq!(told["cause"], "killed by SIGKILL");
+        assert_eq!(told["slot"].as_u64(), Some(slot as u64));
+    }
+    finish(engine, 100, failovers);
+}
+
+/// S14: SIGSTOP, replaced, and a SIGCONT that comes too late.
+#[test]
+fn a_stopped_worker_is_replaced_and_its_continuation_changes_nothing() {
+    let engine = playing();
+    let client = Client::new(engine.port());
+    for round in 0..10_u64 {
+        let status = engine.wait_whole(round);
+        turn_a_knob(&client, round);
+        let slot = (round % 2) as usize;
+        let pid = status["slots"][slot]["pid"].as_u64();
+        engine.hurt(slot, Signal::STOP);
+        let status = engine.wait_whole(round + 1);
+        let told = status["deaths"].as_array().and_then(|deaths| deaths.last().cloned());
+        let cause = told.expect("told")["cause"].as_str().unwrap_or_default().to_owned();
+        assert!(cause.starts_with("stopped"), "{cause}");
+        let pid = rustix::process::Pid::from_raw(pid.expect("a pid") as i32).expect("a pid");
+        assert!(rustix::process::kill_process(pid, Signal::CONT).is_err(), "it is gone");
+    }
+    let status = engine.status();
+    let failovers = counter(&status, "failovers");
+    assert!((1..=10).contains(&failovers));
+    finish(engine, 10, failovers);
+}
+
+/// S52 in small: a SIGSEGV from outside is told as what it is.
+#[test]
+fn a_segv_sent_from_outside_is_told_as_sent() {
+    let engine = playing();
+    for (round, signal) in [Signal::SEGV, Signal::ABORT, Signal::BUS].into_iter().enumerate() {
+        engine.wait_whole(round as u64);
+        engine.hurt(round % 2, signal);
+        let status = engine.wait_whole(round as u64 + 1);
+        let deaths = status["deaths"].as_array().expect("deaths");
+        let cause = deaths.last().expect("told")["cause"].as_str().expect("a cause").to_owned();
+        assert!(cause.ends_with("sent from outside"), "{cause}");
+    }
+    let failovers = counter(&engine.status(), "failovers");
+    finish(engine, 3, failovers);
+}
+
+/// S11, S15: both at once, in both orders: on freewheel the music waits and goes on.
+#[test]
+fn both_workers_at_once_in_both_orders_are_not_heard() {
+    let engine = playing();
+    let client = Client::new(engine.port());
+    for round in 0..10_u64 {
+        let status = engine.wait_whole(2 * round);
+        turn_a_knob(&client, round);
+        let first = primary(&status) ^ (round % 2) as usize;
+        engine.hurt(first, Signal::KILL);
+        crate::engine::send_signal(status["slots"][1 - first]["pid"].as_u64(), Signal::KILL);
+        engine.wait_whole(2 * round + 2);
+        engine.play_on(20);
+    }
+    let failovers = counter(&engine.status(), "failovers");
+    assert!((10..=20).contains(&failovers), "{failovers}");
+    finish(engine, 20, failovers);
+}
+
+/// S15: the joiner is killed while it joins.
+#[test]
+fn a_killed_joiner_is_not_heard() {
+    let engine = playing();
+    let mut deaths = 0;
+    for _ in 0..10 {
+        let status = engine.wait_whole(deaths);
+        let slot = 1 - primary(&status);
+        let generation = engine.hurt(slot, Signal::KILL);
+        deaths += 1;
+        let joiner = engine.wait("the joiner is there", |status| {
+            let slot = &status["slots"][slot];
+            slot["generation"].as_u64() == Some(generation + 1) && slot["pid"].as_u64() > Some(0)
+        });
+        crate::engine::send_signal(joiner["slots"][slot]["pid"].as_u64(), Signal::KILL);
+        deaths += 1;
+    }
+    engine.wait_whole(deaths);
+    finish(engine, deaths, 0);
+}
+
+/// Control is killed again and again: no sample, no command, no line of the journal is lost.
+#[test]
+fn a_killed_control_costs_no_sample_and_no_command() {
+    let engine = playing();
+    let client = Client::new(engine.port());
+    for round in 0..10_u64 {
+        turn_a_knob(&client, round);
+        // Said to be in the log before control dies: from there on nothing can lose it.
+        assert!(client.sync(round as i32).is_empty());
+        let status = engine.status();
+        crate::engine::send_signal(status["control"]["pid"].as_u64(), Signal::KILL);
+        engine.wait("control is back", |status| {
+            status["control"]["restarts"].as_u64() == Some(round + 1) && status["health"] == "ok"
+        });
+        let client = Client::new(engine.port());
+        let answer = client.ask("/mod/osc/freq", &[]);
+        let freq = 100.0 + (round * 37 % 900) as f32;
+        assert_eq!(answer.args, [OscType::Float(freq)], "the successor knows the knobs");
+    }
+    let status = engine.status();
+    assert!(is_whole(&status));
+    assert_eq!(counter(&status, "commands_applied"), 1 + 20);
+    finish(engine, 0, 0);
+}
+
+/// `status` and `stop` work while control is dead.
+#[test]
+fn status_and_stop_need_no_control() {
+    let engine = playing();
+    engine.play_on(100);
+    let status = engine.status();
+    crate::engine::send_signal(status["control"]["pid"].as_u64(), Signal::STOP);
+    let seen = engine.status();
+    assert!(playhead(&seen) >= playhead(&status));
+    assert_eq!(seen["slots"][0]["state"], "lockstep");
+    engine.stop().assert_identical();
+}
