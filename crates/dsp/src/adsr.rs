@@ -145,6 +145,10 @@ impl Adsr {
                     self.fall(HOLD, reach, frames(inputs.decay.at(frame + last), inputs.rate));
                 }
             }
+            HOLD if self.left == 0 && inputs.sustain.is_constant() => {
+                self.level = f64::from(self.velocity) * f64::from(inputs.sustain.at(frame));
+                out.fill(self.level as f32);
+            }
             HOLD => {
                 let velocity = f64::from(self.velocity);
                 for (offset, out) in out.iter_mut().enumerate() {

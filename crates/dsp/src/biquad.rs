@@ -17,6 +17,9 @@ use crate::signal::Signal;
 /// Where the integrators stop: no state is ever beyond this.
 pub const RAIL: f32 = 4.0;
 
+/// Up to here the integrators are straight.
+const STRAIGHT: f32 = 2.0;
+
 /// Highest output for an input within −1..=1, at any corner and any `q` from 0.5 on.
 ///
 /// With |state| ≤ 4: low ≤ (1−a3)·4 + a2·4 + a3 ≤ 7; band·k ≤ k·a1·4 + k·a2·5 ≤ 8 + 5 (at k = 2);
@@ -57,12 +60,13 @@ pub struct Inputs<'a> {
     pub rate: f32,
 }
 
-/// Coefficients of one frame, for `C` lanes.
+/// Coefficients of one frame, for `C` lanes: with `above = x − second`,
+/// `first' = c1·first + d2·above` and `second' = second + d2·first + d3·above`.
 #[derive(Clone, Copy)]
 struct Coefficients<const C: usize> {
-    a1: [f32; C],
-    a2: [f32; C],
-    a3: [f32; C],
+    c1: [f32; C],
+    d2: [f32; C],
+    d3: [f32; C],
     k: [f32; C],
 }
 
@@ -100,7 +104,7 @@ impl Biquad {
     ) {
         let frames = out.len() / W;
         let still = inputs.cutoff.is_constant() && inputs.q.is_constant();
-        let none = Coefficients { a1: [0.0; C], a2: [0.0; C], a3: [0.0; C], k: [0.0; C] };
+        let none = Coefficients { c1: [0.0; C], d2: [0.0; C], d3: [0.0; C], k: [0.0; C] };
         let mut coefficients = [none; FRAMES_MAX];
         let needed = if still { frames.min(1) } else { frames };
         for (frame, slot) in coefficients[..needed].iter_mut().enumerate() {
@@ -119,6 +123,8 @@ impl Biquad {
         }
     }
 
+    /// Runs straight through, and only if a rail was touched on the way runs again with the rails
+    /// in place: below them both have the same bits, and the straight run is twice as fast.
     #[inline(always)]
     fn run<'c, const W: usize, const C: usize>(
         &mut self,
@@ -127,8 +133,28 @@ impl Biquad {
         out: &mut [f32],
         mix: impl Fn(f32, f32, f32, f32) -> f32,
     ) {
+        let before = *self;
+        let reached = self.pass::<W, C>(input, &pick, out, &mix, |x| x);
+        // A NaN is no larger than anything, and the rails let it through as well.
+        if reached > STRAIGHT {
+            *self = before;
+            self.pass::<W, C>(input, &pick, out, &mix, saturate);
+        }
+    }
+
+    /// One run; the largest size a state had.
+    #[inline(always)]
+    fn pass<'c, const W: usize, const C: usize>(
+        &mut self,
+        input: Signal<'_>,
+        pick: &impl Fn(usize) -> &'c Coefficients<C>,
+        out: &mut [f32],
+        mix: &impl Fn(f32, f32, f32, f32) -> f32,
+        rails: impl Fn(f32) -> f32,
+    ) -> f32 {
         let mut first = [0.0; W];
         let mut second = [0.0; W];
+        let mut reached = [0.0_f32; W];
         first.copy_from_slice(&self.first[..W]);
         second.copy_from_slice(&self.second[..W]);
         let (frames, _) = out.as_chunks_mut::<W>();
@@ -136,18 +162,27 @@ impl Biquad {
             let c = pick(frame);
             let x = input.lanes::<W>(frame);
             for lane in 0..W {
-                let (a1, a2) = (c.a1[lane % C], c.a2[lane % C]);
-                let (a3, k) = (c.a3[lane % C], c.k[lane % C]);
+                let (c1, d2) = (c.c1[lane % C], c.d2[lane % C]);
+                let (d3, k) = (c.d3[lane % C], c.k[lane % C]);
                 let above = x[lane] - second[lane];
-                let band = a1 * first[lane] + a2 * above;
-                let low = second[lane] + a2 * first[lane] + a3 * above;
-                first[lane] = saturate(2.0 * band - first[lane]);
-                second[lane] = saturate(2.0 * low - second[lane]);
+                let next_first = c1 * first[lane] + d2 * above;
+                let next_second = second[lane] + (d2 * first[lane] + d3 * above);
+                // Halfway between two states: that is what trapezoidal integration says.
+                let band = 0.5 * (next_first + first[lane]);
+                let low = 0.5 * (next_second + second[lane]);
+                reached[lane] = max(reached[lane], max(size(next_first), size(next_second)));
+                first[lane] = rails(next_first);
+                second[lane] = rails(next_second);
                 out[lane] = mix(x[lane], k, band, low);
             }
         }
         self.first[..W].copy_from_slice(&first);
         self.second[..W].copy_from_slice(&second);
+        let mut most = 0.0;
+        for reached in reached {
+            most = max(most, reached);
+        }
+        most
     }
 }
 
@@ -156,25 +191,32 @@ impl Biquad {
 fn design<const C: usize>(inputs: &Inputs<'_>, frame: usize) -> Coefficients<C> {
     let (cutoff, q) = (inputs.cutoff.lanes::<C>(frame), inputs.q.lanes::<C>(frame));
     let period = 1.0 / inputs.rate;
-    let mut c = Coefficients { a1: [0.0; C], a2: [0.0; C], a3: [0.0; C], k: [0.0; C] };
+    let mut c = Coefficients { c1: [0.0; C], d2: [0.0; C], d3: [0.0; C], k: [0.0; C] };
     for lane in 0..C {
         let g = tan_pi(clamp(cutoff[lane] * period, 1e-6, 0.49));
         let k = 1.0 / max(q[lane], 0.5);
+        let damping = g * (g + k);
+        let a1 = 1.0 / (1.0 + damping);
         c.k[lane] = k;
-        c.a1[lane] = 1.0 / (1.0 + g * (g + k));
-        c.a2[lane] = g * c.a1[lane];
-        c.a3[lane] = g * c.a2[lane];
+        c.c1[lane] = a1 * (1.0 - damping);
+        c.d2[lane] = 2.0 * g * a1;
+        c.d3[lane] = g * c.d2[lane];
     }
     c
+}
+
+/// The size of a number.
+#[inline(always)]
+fn size(x: f32) -> f32 {
+    f32::from_bits(x.to_bits() & 0x7fff_ffff)
 }
 
 /// Straight up to 2, then a parabola that arrives flat at 4: no corner to be heard.
 #[inline(always)]
 fn saturate(x: f32) -> f32 {
-    let bits = x.to_bits();
-    let sign = bits & 0x8000_0000;
-    let size = min(f32::from_bits(bits & 0x7fff_ffff), 6.0);
-    let excess = max(size - 2.0, 0.0);
+    let sign = x.to_bits() & 0x8000_0000;
+    let size = min(size(x), 6.0);
+    let excess = max(size - STRAIGHT, 0.0);
     let bent = size - excess * excess * 0.125;
     f32::from_bits(bent.to_bits() | sign)
 }

@@ -113,20 +113,46 @@ impl Osc {
         let period = 1.0 / inputs.rate;
         let mut ratios = [1.0_f32; W];
         let moving = !inputs.spread.is_constant();
+        if inputs.freq.is_constant() && !moving {
+            return self.turn_evenly(inputs, phases, steps);
+        }
         for (frame, (phases, steps)) in phases.iter_mut().zip(steps).enumerate() {
             if inputs.voices > 1 && (frame == 0 || moving) {
                 ratios = voice_ratios(inputs.spread.lanes::<W>(frame), inputs.voices);
             }
             let freq = inputs.freq.lanes::<W>(frame);
             for lane in 0..W {
-                let step = clamp(freq[lane] * ratios[lane] * period, 1e-9, STEP_MAX);
-                steps[lane] = step;
+                steps[lane] = step(freq[lane], ratios[lane], period);
                 phases[lane] = self.phase[lane];
-                // Below half a turn, so that the conversion to i32 is exact and cheap.
-                let turn = (step * 4_294_967_296.0) as i32 as u32;
-                self.phase[lane] = self.phase[lane].wrapping_add(turn);
+                self.phase[lane] = self.phase[lane].wrapping_add(turn(steps[lane]));
             }
         }
+    }
+
+    /// The same for a pitch that stands still.
+    fn turn_evenly<const W: usize>(
+        &mut self,
+        inputs: &Inputs<'_>,
+        phases: &mut [[u32; W]],
+        steps: &mut [[f32; W]],
+    ) {
+        let freq = inputs.freq.at(0);
+        let mut ratios = [1.0_f32; W];
+        if inputs.voices > 1 {
+            ratios = voice_ratios(inputs.spread.lanes::<W>(0), inputs.voices);
+        }
+        let still = ratios.map(|ratio| step(freq, ratio, 1.0 / inputs.rate));
+        let turns = still.map(turn);
+        let mut now = [0_u32; W];
+        now.copy_from_slice(&self.phase[..W]);
+        for (phases, steps) in phases.iter_mut().zip(steps) {
+            *steps = still;
+            *phases = now;
+            for lane in 0..W {
+                now[lane] = now[lane].wrapping_add(turns[lane]);
+            }
+        }
+        self.phase[..W].copy_from_slice(&now);
     }
 }
 
@@ -134,6 +160,18 @@ impl Default for Osc {
     fn default() -> Osc {
         Osc::new()
     }
+}
+
+/// Turns a frame.
+#[inline(always)]
+fn step(freq: f32, ratio: f32, period: f32) -> f32 {
+    clamp(freq * ratio * period, 1e-9, STEP_MAX)
+}
+
+/// The same in 2⁻³² turns: below half a turn, so that the conversion to i32 is exact and cheap.
+#[inline(always)]
+fn turn(step: f32) -> u32 {
+    (step * 4_294_967_296.0) as i32 as u32
 }
 
 /// How far each voice is from the pitch: evenly from −spread to +spread cents.

@@ -31,7 +31,7 @@ fn plan(text: &str) -> Plan {
 fn all_mistakes_are_told_at_once_each_where_it_stands() {
     let text = r#"segue = 1
 tempo = 120
-Saw = { type = "osc" }
+Big = { type = "osc" }
 saw = { type = "osc", shape = "swa", freq = "bas.pitch + 14ct" }
 env = { type = "adrs", atack = 5 }
 flt = { type = "biquad", in = "sav * 0.5", cutof = 800, q = 900, mode = 3.5 }
@@ -43,7 +43,7 @@ in = "amp + 5mm"
 title = "late"
 "#;
     let expected = r#"[not_built] p.toml:2:1: error: 'tempo' is not built yet in this version
-[bad_id] p.toml:3:1: error: 'Saw' cannot be an id; a small letter, then up to 31 small letters, digits or _
+[bad_id] p.toml:3:1: error: 'Big' cannot be an id; a small letter, then up to 31 small letters, digits or _
 [out_of_range] p.toml:4:31: error: 'shape' cannot be 'swa'; did you mean 'saw'?
 [unknown_module] p.toml:4:46: error: no module 'bas'
 [unknown_type] p.toml:5:16: error: no module type 'adrs'; did you mean 'adsr'?
@@ -67,7 +67,10 @@ title = "late"
 #[test]
 fn a_file_that_is_no_toml_is_told_by_line() {
     let told = told("segue = 1\nosc = { type = \"osc\"\n[out]\nin = = 3\n");
-    assert!(told.starts_with("[syntax] p.toml:2:") || told.starts_with("[syntax] p.toml:3:"), "{told}");
+    assert!(
+        told.starts_with("[syntax] p.toml:2:") || told.starts_with("[syntax] p.toml:3:"),
+        "{told}"
+    );
     assert!(told.contains("p.toml:4:"), "{told}");
 }
 
@@ -112,10 +115,11 @@ one = { type = "osc" }
 three = { type = "osc", voices = 3 }
 five = { type = "osc", voices = 5 }
 "#;
-    let unequal = format!("{sources}amp = {{ type = \"vca\", in = \"three\", gain = \"five\" }}\n[out]\n");
+    let unequal =
+        format!("{sources}amp = {{ type = \"vca\", in = \"three\", gain = \"five\" }}\n[out]\n");
     assert_eq!(
         told(&unequal),
-        "[unequal_voices] p.toml:5:44: error: 'five' has 5 voices, 'amp.gain' takes 3"
+        "[unequal_voices] p.toml:5:45: error: 'five' has 5 voices, 'amp.gain' takes 3"
     );
     let gate = format!("{sources}env = {{ type = \"adsr\", gate = \"three\" }}\n[out]\n");
     assert!(told(&gate).starts_with("[unequal_voices]"), "{}", told(&gate));
