@@ -5,6 +5,7 @@ pub(crate) mod duration;
 pub(crate) mod endpoint;
 pub(crate) mod settings;
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -24,6 +25,23 @@ pub(crate) struct Cli {
     /// What to do.
     #[command(subcommand)]
     pub(crate) verb: Verb,
+}
+
+/// What was asked for on the command line of this process.
+pub(crate) fn parse() -> Result<Cli, clap::Error> {
+    Cli::try_parse_from(std::env::args_os().map(quantity_kept))
+}
+
+/// `-6dB` is an argument and no option, but looks like one: it is given a true minus sign, which
+/// is read like the other (see [`crate::osc::text`]). Plain negative numbers are understood
+/// anyway.
+fn quantity_kept(argument: OsString) -> OsString {
+    match argument.to_str().and_then(|text| text.strip_prefix('-')) {
+        Some(rest) if rest.starts_with(|first: char| first.is_ascii_digit() || first == '.') => {
+            format!("\u{2212}{rest}").into()
+        }
+        _ => argument,
+    }
 }
 
 /// The commands.
@@ -237,7 +255,10 @@ pub(crate) struct DemoArgs {
 mod tests {
     use clap::{CommandFactory, Parser};
 
-    use super::{Cli, Verb};
+    use rosc::OscType;
+
+    use super::{Cli, Verb, quantity_kept};
+    use crate::osc::text::argument;
 
     #[test]
     fn the_command_line_is_well_formed() {
@@ -246,16 +267,18 @@ mod tests {
 
     #[test]
     fn negative_numbers_are_arguments_of_a_message() {
-        let cli = Cli::try_parse_from(["segue", "send", "/master/gain", "-6", "-6dB"]).unwrap();
-        match cli.verb {
-            Verb::Send(send) => assert_eq!(send.args, ["-6", "-6dB"]),
-            other => panic!("{other:?}"),
-        }
+        let typed = ["segue", "send", "/master/gain", "-6", "-6dB", "--osc", "5006"];
+        let cli = Cli::try_parse_from(typed.map(|it| quantity_kept(it.into()))).unwrap();
+        let Verb::Send(send) = cli.verb else { panic!("{:?}", cli.verb) };
+        assert!(send.engine.osc.is_some());
+        let arguments: Vec<_> = send.args.iter().map(|it| argument(it)).collect();
+        assert_eq!(arguments, [OscType::Int(-6), OscType::String("-6dB".to_owned())]);
     }
 
     #[test]
     fn what_is_not_built_is_not_listed() {
-        let names: Vec<_> = Cli::command().get_subcommands().map(|it| it.get_name().to_owned()).collect();
+        let command = Cli::command();
+        let names: Vec<_> = command.get_subcommands().map(|it| it.get_name()).collect();
         let listed = ["demo", "run", "render", "check", "modules", "send", "stop", "status"];
         assert_eq!(names[..8], listed);
         assert_eq!(names[8..], ["worker", "control"]);

@@ -65,6 +65,18 @@ impl FromStr for Device {
     }
 }
 
+impl std::fmt::Display for Device {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Auto => f.write_str("auto"),
+            Self::Null { period: None } => f.write_str("null"),
+            Self::Null { period: Some(period) } => write!(f, "null:{period}"),
+            Self::Freewheel { speed: None } => f.write_str("freewheel"),
+            Self::Freewheel { speed: Some(speed) } => write!(f, "freewheel:{speed}x"),
+        }
+    }
+}
+
 /// Form of the log on standard error.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 pub(crate) enum LogFormat {
@@ -250,6 +262,9 @@ mod tests {
     fn devices_are_read_or_refused_with_a_word() {
         assert_eq!("null:1".parse(), Ok(Device::Null { period: Some(1) }));
         assert_eq!("freewheel:20x".parse(), Ok(Device::Freewheel { speed: Some(20.0) }));
+        for device in ["auto", "null", "null:64", "freewheel", "freewheel:0.5x"] {
+            assert_eq!(device.parse::<Device>().unwrap().to_string(), device);
+        }
         for wrong in ["null:0", "null:5000", "freewheel:x", "jack", "cd", "auto:1"] {
             assert!(wrong.parse::<Device>().is_err(), "{wrong}");
         }

@@ -51,7 +51,7 @@ impl Conversation {
     }
 
     /// Asks whether everything sent is in the log, and gives each reply that comes before the
-    /// answer to `heard`. `asked_at` repeats are for lost datagrams.
+    /// answer to `heard`.
     pub(crate) fn sync(
         &mut self,
         timeout: Duration,
@@ -103,6 +103,14 @@ impl Conversation {
             }
             Err(error) => Err(fail(&error)),
         }
+    }
+
+    /// A reply that is there already.
+    pub(crate) fn hear_now(&self) -> Result<Option<OscMessage>, Failure> {
+        self.socket.set_nonblocking(true).map_err(|error| failed(self.engine, &error))?;
+        let heard = self.hear(Duration::ZERO);
+        self.socket.set_nonblocking(false).map_err(|error| failed(self.engine, &error))?;
+        heard
     }
 
     fn write(&self, bytes: &[u8]) -> Result<(), Failure> {

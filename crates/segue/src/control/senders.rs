@@ -1,4 +1,4 @@
-//! Senders by number: who asked for what, so that an answer finds its way back.
+//! Senders by number: the log says who asked for what.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -26,7 +26,6 @@ struct Known {
 #[derive(Debug)]
 pub(crate) struct Senders {
     known: BTreeMap<Sender, Known>,
-    by_origin: BTreeMap<u32, Sender>,
     next: u32,
     turn: u64,
 }
@@ -35,7 +34,7 @@ impl Senders {
     /// Numbers of their own for each control process; 0 stays the supervisor's.
     pub(crate) fn new(generation: u64) -> Self {
         let next = ((generation as u32) << 20) | 1;
-        Self { known: BTreeMap::new(), by_origin: BTreeMap::new(), next, turn: 0 }
+        Self { known: BTreeMap::new(), next, turn: 0 }
     }
 
     /// The number of a sender, a new one for a new sender.
@@ -51,13 +50,7 @@ impl Senders {
         let origin = self.next;
         self.next = self.next.wrapping_add(1).max(1);
         self.known.insert(sender, Known { origin, heard: self.turn });
-        self.by_origin.insert(origin, sender);
         origin
-    }
-
-    /// The sender with this number, if it is remembered.
-    pub(crate) fn sender(&self, origin: u32) -> Option<Sender> {
-        self.by_origin.get(&origin).copied()
     }
 
     fn forget_oldest(&mut self) {
@@ -66,8 +59,6 @@ impl Senders {
         heard.sort_unstable();
         let bound = heard[heard.len() / 2];
         self.known.retain(|_, known| known.heard >= bound);
-        let known = &self.known;
-        self.by_origin.retain(|_, sender| known.contains_key(sender));
     }
 }
 
@@ -80,11 +71,10 @@ mod tests {
         let mut senders = Senders::new(1);
         let first = senders.origin(Sender::Tcp(0));
         for number in 1..3 * REMEMBERED as u64 {
-            let origin = senders.origin(Sender::Tcp(number));
-            assert_eq!(senders.sender(origin), Some(Sender::Tcp(number)));
+            assert_ne!(senders.origin(Sender::Tcp(number)), first);
             assert_eq!(senders.origin(Sender::Tcp(0)), first);
         }
-        assert!(senders.known.len() <= REMEMBERED && senders.by_origin.len() <= REMEMBERED);
+        assert!(senders.known.len() <= REMEMBERED);
         assert_ne!(first, 0);
     }
 }

@@ -57,8 +57,8 @@ impl Deframer {
         self.style
     }
 
-    /// Bytes held.
-    pub(crate) fn held(&self) -> usize {
+    #[cfg(test)]
+    fn held(&self) -> usize {
         self.bytes.len() - self.read
     }
 

@@ -62,7 +62,10 @@ pub(crate) fn parse_line(line: &str) -> Result<Option<Line>, LineError> {
 }
 
 /// An argument as it is meant: a number if it looks like one, `true`, `false`, `nil`, else text.
+/// A true minus sign in front is read like a hyphen.
 pub(crate) fn argument(text: &str) -> OscType {
+    let hyphened = text.strip_prefix('\u{2212}').map(|rest| format!("-{rest}"));
+    let text = hyphened.as_deref().unwrap_or(text);
     let numeric = text.starts_with(|first: char| first.is_ascii_digit() || "+-.".contains(first));
     if numeric {
         if let Ok(value) = text.parse::<i32>() {
