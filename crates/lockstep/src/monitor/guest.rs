@@ -4,7 +4,7 @@
 //! |---|---|---|
 //! | empty | its time has come | spawn the next generation: starting |
 //! | starting, joining, lockstep | another phase under its generation | that state |
-//! | starting, joining, lockstep | note, stop, loop, bad block, starved, another build | kill: leaving |
+//! | the same | note, stop, loop, bad block, starved, another build | kill: leaving |
 //! | any with a child | the kernel says it is over | told and buried: empty, or given up |
 //! | given up | revive | empty |
 
