@@ -250,7 +250,8 @@ mod tests {
 
     #[test]
     fn options_go_before_the_config_file_and_that_before_defaults() {
-        let config = Config::parse("c.toml", "rate = 44100\nchannels = 1\nshow = \"/s\"\n").unwrap();
+        let config =
+            Config::parse("c.toml", "rate = 44100\nchannels = 1\nshow = \"/s\"\n").unwrap();
         let args = RunArgs { rate: Some(96_000), ..RunArgs::default() };
         let settings = Settings::resolve(&args, &config).unwrap();
         assert_eq!((settings.rate, settings.channels, settings.standbys), (96_000, 1, 1));

@@ -1,13 +1,14 @@
 //! A conversation with an engine over UDP: messages there, replies back.
 
-use std::io::{self, ErrorKind};
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+use std::io::{self, ErrorKind, Read, Write};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream, UdpSocket};
 use std::time::{Duration, Instant};
 
 use rosc::{OscMessage, OscType};
 
 use crate::exit::{Exit, Failure};
 use crate::osc::decode;
+use crate::osc::framing::{self, Deframer, Style};
 use crate::osc::reply;
 use crate::osc::time::TimeTag;
 
@@ -88,11 +89,7 @@ impl Conversation {
         self.socket.set_read_timeout(Some(timeout)).map_err(|error| fail(&error))?;
         let mut bytes = [0; 65_536];
         match self.socket.recv(&mut bytes) {
-            Ok(length) => {
-                let mut groups = decode::decode(&bytes[..length]).unwrap_or_default();
-                let first = groups.first_mut().map(|group| group.messages.remove(0));
-                Ok(first.and_then(Result::ok))
-            }
+            Ok(length) => Ok(message_of(&bytes[..length])),
             Err(error)
                 if matches!(
                     error.kind(),
@@ -119,6 +116,35 @@ impl Conversation {
             Err(error) => Err(failed(self.engine, &error)),
         }
     }
+}
+
+/// Asks over TCP what has an answer too long for a datagram.
+pub(crate) fn ask_by_stream(
+    engine: SocketAddr,
+    message: &OscMessage,
+    timeout: Duration,
+) -> Result<Option<OscMessage>, Failure> {
+    let asked = || -> io::Result<Option<OscMessage>> {
+        let mut stream = TcpStream::connect_timeout(&engine, timeout)?;
+        stream.set_read_timeout(Some(timeout))?;
+        stream.write_all(&framing::frame(Style::Length, &reply::encode(message)))?;
+        let mut deframer = Deframer::default();
+        let mut bytes = [0; 65_536];
+        loop {
+            if let Some(packet) = deframer.next().map_err(io::Error::other)? {
+                return Ok(message_of(&packet));
+            }
+            match stream.read(&mut bytes)? {
+                0 => return Ok(None),
+                length => deframer.push(&bytes[..length]),
+            }
+        }
+    };
+    asked().map_err(|error| failed(engine, &error))
+}
+
+fn message_of(packet: &[u8]) -> Option<OscMessage> {
+    decode::decode(packet).ok()?.first_mut()?.messages.remove(0).ok()
 }
 
 fn failed(engine: SocketAddr, error: &io::Error) -> Failure {

@@ -1,7 +1,5 @@
 //! A snapshot as users see it: JSON with promised fields, and a few lines for people.
 
-use std::fmt::Write;
-
 use segue_lockstep::memory::inbox::Count;
 use segue_lockstep::memory::status::{Counter, Death, Fact};
 use segue_lockstep::monitor::State;
@@ -51,21 +49,11 @@ pub(crate) fn json(snapshot: &Snapshot, shape: &Shape) -> Value {
 
 /// The same for people.
 pub(crate) fn text(snapshot: &Snapshot, shape: &Shape) -> String {
-    let value = json(snapshot, shape);
-    let engine = &value["engine"];
-    let word = |value: &Value| match value {
-        Value::String(text) => text.clone(),
-        Value::Null => "none".to_owned(),
-        other => other.to_string(),
-    };
-    let mut text = String::new();
-    let line = |text: &mut String, what: std::fmt::Arguments<'_>| {
-        // Writing to a string does not fail.
-        let _ = writeln!(text, "{what}");
-    };
-    line(&mut text, format_args!(
-        "{}: {} plays '{}' on {} ({}), {} Hz, {} channels, up {:.0} s",
-        word(&value["health"]),
+    let status = json(snapshot, shape);
+    let engine = &status["engine"];
+    let mut text = format!(
+        "{}: {} plays '{}' on {} ({}), {} Hz, {} channels, up {:.0} s\n",
+        word(&status["health"]),
         word(&engine["pid"]),
         word(&engine["patch"]),
         word(&engine["device"]),
@@ -73,46 +61,55 @@ pub(crate) fn text(snapshot: &Snapshot, shape: &Shape) -> String {
         engine["rate"],
         engine["channels"],
         engine["uptime_s"].as_f64().unwrap_or(0.0),
-    ));
-    for problem in value["problems"].as_array().into_iter().flatten() {
-        line(&mut text, format_args!("  ! {}", word(problem)));
+    );
+    for problem in entries(&status["problems"]) {
+        text += &format!("  ! {}\n", word(problem));
     }
-    for slot in value["slots"].as_array().into_iter().flatten() {
-        line(&mut text, format_args!(
-            "  slot {} {:8} {:11} pid {} block {} restarts {} render p99 {} us",
-            slot["slot"],
-            word(&slot["role"]),
-            word(&slot["state"]),
-            slot["pid"],
-            word(&slot["last_block"]),
-            slot["restarts"],
-            slot["render_us"]["p99"],
-        ));
+    for slot in entries(&status["slots"]) {
+        text += &slot_text(slot);
     }
-    line(&mut text, format_args!(
-        "  recording {}, journal {}",
-        word(&value["recording"]),
-        word(&value["journal"])
-    ));
-    let nonzero: Vec<String> = value["counters"]
-        .as_object()
-        .into_iter()
-        .flatten()
-        .filter(|(name, count)| **count != 0 || *name == "none_reads")
-        .map(|(name, count)| format!("{name} {count}"))
-        .collect();
-    line(&mut text, format_args!("  {}", nonzero.join(", ")));
-    for death in value["deaths"].as_array().into_iter().flatten().rev().take(3) {
-        line(&mut text, format_args!(
-            "  slot {} died at {}: {} ({}) {}",
+    let (recording, journal) = (word(&status["recording"]), word(&status["journal"]));
+    text += &format!("  recording {recording}, journal {journal}\n");
+    let counters = status["counters"].as_object().into_iter().flatten();
+    let told = counters.filter(|(name, count)| **count != 0 || *name == "none_reads");
+    let told: Vec<String> = told.map(|(name, count)| format!("{name} {count}")).collect();
+    text += &format!("  {}\n", told.join(", "));
+    for death in entries(&status["deaths"]).rev().take(3) {
+        text += &format!(
+            "  slot {} died at {}: {} ({}) {}\n",
             death["slot"],
             word(&death["at"]),
             word(&death["cause"]),
             word(&death["breadcrumb"]),
             death["last_words"].as_str().unwrap_or_default(),
-        ));
+        );
     }
     text
+}
+
+fn slot_text(slot: &Value) -> String {
+    format!(
+        "  slot {} {:8} {:11} pid {} block {} restarts {} render p99 {} us\n",
+        slot["slot"],
+        word(&slot["role"]),
+        word(&slot["state"]),
+        slot["pid"],
+        word(&slot["last_block"]),
+        slot["restarts"],
+        slot["render_us"]["p99"],
+    )
+}
+
+fn word(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        Value::Null => "none".to_owned(),
+        other => other.to_string(),
+    }
+}
+
+fn entries(value: &Value) -> impl DoubleEndedIterator<Item = &Value> {
+    value.as_array().into_iter().flatten()
 }
 
 /// The word for how the engine is.

@@ -4,10 +4,10 @@ use std::io::BufRead;
 use std::process::ExitCode;
 use std::time::{Duration, SystemTime};
 
-use rosc::OscMessage;
+use rosc::{OscMessage, OscType};
 
 use super::address;
-use super::conversation::{Conversation, as_json, shown};
+use super::conversation::{Conversation, as_json, ask_by_stream, shown};
 use crate::cli::SendArgs;
 use crate::exit::{Exit, Failure};
 use crate::osc::text;
@@ -15,13 +15,16 @@ use crate::osc::time::TimeTag;
 
 /// Messages between two questions whether they have arrived: what UDP holds without loss.
 const AT_ONCE: usize = 64;
+/// From reading the first line to time 0, so that this is not late.
+const BEGINNING: Duration = Duration::from_millis(50);
 /// How far ahead of its time a message is sent: time tags reach 60 s.
 const AHEAD: Duration = Duration::from_secs(20);
 
 /// Sends and prints what is answered.
 pub(crate) fn send(args: &SendArgs) -> Result<ExitCode, Failure> {
+    let engine = address(&args.engine);
     let mut sender = Sending {
-        conversation: Conversation::open(address(&args.engine))?,
+        conversation: Conversation::open(engine)?,
         timeout: args.timeout.unwrap_or(Duration::from_secs(2)),
         json: args.json,
         answers: 0,
@@ -35,21 +38,31 @@ pub(crate) fn send(args: &SendArgs) -> Result<ExitCode, Failure> {
         return Err(Failure::new(Exit::Usage, text));
     }
     let arguments = args.args.iter().map(|it| text::argument(it)).collect();
-    sender.conversation.send(&OscMessage { addr: args.address.clone(), args: arguments })?;
-    sender.sync()?;
-    if sender.answers == 0 {
-        // Some answers take longer than the log: files, and questions to the supervisor.
-        if is_answered(&args.address) {
-            let wait = sender.timeout;
-            match sender.conversation.hear(wait)? {
-                Some(message) => sender.hear(&message),
-                None => return Err(Failure::new(Exit::TryAgain, "no answer in time")),
-            }
-        } else if !args.json {
-            println!("ok");
+    let message = OscMessage { addr: args.address.clone(), args: arguments };
+    sender.conversation.send(&message)?;
+    let mut answers = sender.answers_to_sync()?;
+    if answers.is_empty() && is_answered(&args.address) {
+        // Some answers take longer than the log: those about files.
+        match sender.conversation.hear(sender.timeout)? {
+            Some(answer) => answers.push(answer),
+            None => return Err(Failure::new(Exit::TryAgain, "no answer in time")),
         }
     }
-    Ok(sender.exit())
+    for answer in answers {
+        match is_too_long(&answer) {
+            true => {
+                let longer = ask_by_stream(engine, &message, sender.timeout)?;
+                sender.hear(&longer.unwrap_or(answer));
+            }
+            false => sender.hear(&answer),
+        }
+    }
+    Ok(sender.end())
+}
+
+/// Whether this says that the answer would not fit into a datagram.
+fn is_too_long(answer: &OscMessage) -> bool {
+    answer.addr == "/error" && answer.args.get(1) == Some(&OscType::String("too_long".to_owned()))
 }
 
 /// Whether an answer is promised.
@@ -67,7 +80,7 @@ struct Sending {
 
 impl Sending {
     fn lines(&mut self) -> Result<ExitCode, Failure> {
-        let start = SystemTime::now();
+        let start = SystemTime::now() + BEGINNING;
         let mut under_way = 0;
         for (line, number) in std::io::stdin().lock().lines().zip(1_u32..) {
             let line = line.map_err(|error| Failure::new(Exit::Io, error.to_string()))?;
@@ -89,10 +102,7 @@ impl Sending {
             }
         }
         self.sync()?;
-        if self.answers == 0 && !self.json {
-            println!("ok");
-        }
-        Ok(self.exit())
+        Ok(self.end())
     }
 
     /// Waits for the time of a message and prints what is answered meanwhile.
@@ -106,10 +116,21 @@ impl Sending {
     }
 
     fn sync(&mut self) -> Result<(), Failure> {
+        let answers = self.answers_to_sync()?;
+        answers.iter().for_each(|answer| self.hear(answer));
+        Ok(())
+    }
+
+    /// What is answered until everything sent is in the log.
+    fn answers_to_sync(&mut self) -> Result<Vec<OscMessage>, Failure> {
         let mut heard = Vec::new();
-        let synced = self.conversation.sync(self.timeout, |message| heard.push(message));
-        heard.iter().for_each(|message| self.hear(message));
-        synced
+        match self.conversation.sync(self.timeout, |answer| heard.push(answer)) {
+            Ok(()) => Ok(heard),
+            Err(failure) => {
+                heard.iter().for_each(|answer| self.hear(answer));
+                Err(failure)
+            }
+        }
     }
 
     fn hear(&mut self, message: &OscMessage) {
@@ -122,7 +143,10 @@ impl Sending {
         }
     }
 
-    fn exit(&self) -> ExitCode {
+    fn end(&self) -> ExitCode {
+        if self.answers == 0 && !self.json {
+            println!("ok");
+        }
         if self.refused { Exit::No } else { Exit::Done }.into()
     }
 }

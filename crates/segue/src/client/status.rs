@@ -24,12 +24,19 @@ pub(crate) fn status(args: &StatusArgs) -> Result<ExitCode, Failure> {
         None => Seen::look(&visit(&args.engine)?),
     };
     seen.show(args.json);
-    while args.watch {
-        pause(SHOW_EVERY);
-        Seen::look(&visit(&args.engine)?).show(args.json);
+    if args.watch {
+        return watch(args);
     }
     let well = seen.snapshot.health == Health::Ok;
     Ok(if args.check && !well { Exit::No } else { Exit::Done }.into())
+}
+
+/// Shows it again and again, until the engine has gone.
+fn watch(args: &StatusArgs) -> Result<ExitCode, Failure> {
+    loop {
+        pause(SHOW_EVERY);
+        Seen::look(&visit(&args.engine)?).show(args.json);
+    }
 }
 
 /// An engine at one moment.

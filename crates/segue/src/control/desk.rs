@@ -563,7 +563,10 @@ mod tests {
             Action::Set { value: sent, .. } => assert_eq!(sent, value),
             other => panic!("{other:?}"),
         }
-        assert_eq!(bench.send(&message("/mod/osc/freq", vec![])), [format!("/mod/osc/freq {value:?}")]);
+        assert_eq!(
+            bench.send(&message("/mod/osc/freq", vec![])),
+            [format!("/mod/osc/freq {value:?}")]
+        );
     }
 
     #[test]

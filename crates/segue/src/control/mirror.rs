@@ -111,10 +111,7 @@ impl Mirror {
             Action::MasterMute { on } => self.muted = on,
             Action::Panic => self.gates.fill(0.0),
             Action::Clear => self.pending.clear(),
-            Action::Test
-            | Action::Fade { .. }
-            | Action::Bypass { .. }
-            | Action::Revive { .. } => {}
+            Action::Test | Action::Fade { .. } | Action::Bypass { .. } | Action::Revive { .. } => {}
         }
     }
 }

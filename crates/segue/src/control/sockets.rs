@@ -43,10 +43,7 @@ impl Sockets {
     pub(super) fn new(udp: Vec<UdpSocket>, tcp: Vec<TcpListener>) -> Self {
         for socket in &udp {
             // What the kernel grants is bounded by its own limit; drops are counted.
-            let _ = rustix::net::sockopt::set_socket_recv_buffer_size(
-                socket,
-                RECEIVE_BUFFER_BYTES,
-            );
+            let _ = rustix::net::sockopt::set_socket_recv_buffer_size(socket, RECEIVE_BUFFER_BYTES);
         }
         Self { udp, tcp, streams: Streams::default(), buffer: vec![0; DATAGRAM_BYTES] }
     }

@@ -15,8 +15,10 @@ pub(crate) enum NameError {
     #[error("a name has 1 to {NAME_BYTES_MAX} bytes")]
     Length,
     /// It could lead elsewhere, or means something to a shell or another system.
-    #[error("a name is made of letters, digits, space, '-', '_' and '.', and begins with none \
-             of the last three or a space")]
+    #[error(
+        "a name is made of letters, digits, space, '-', '_' and '.', and begins with none \
+             of the last three or a space"
+    )]
     Form,
 }
 
@@ -151,7 +153,10 @@ mod tests {
         }
         assert!(prune(folder.path(), "journal", 150, &path("spared")).is_empty());
         let there = |name: &str| path(name).exists();
-        assert_eq!((there("old.journal"), there("new.journal"), there("mine.txt")), (false, true, true));
+        assert_eq!(
+            (there("old.journal"), there("new.journal"), there("mine.txt")),
+            (false, true, true)
+        );
         prune(folder.path(), "journal", 0, &path("new.journal"));
         assert!(there("new.journal"));
     }

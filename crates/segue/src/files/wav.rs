@@ -90,8 +90,7 @@ impl WavWriter {
 
     /// A new file at `path` in place of whatever is there.
     pub(crate) fn replace(path: &Path, shape: Shape, part_max: u64) -> Result<Self, WavError> {
-        let file =
-            OpenOptions::new().read(true).write(true).create(true).truncate(true).open(path);
+        let file = OpenOptions::new().read(true).write(true).create(true).truncate(true).open(path);
         Self::begin(file, path, path, shape, part_max)
     }
 

@@ -46,10 +46,7 @@ impl Player {
     }
 
     /// Goes on from `checkpoint`; records that are in it are dropped.
-    pub(crate) fn restore(
-        &mut self,
-        checkpoint: &journal::Checkpoint,
-    ) -> Result<(), StateError> {
+    pub(crate) fn restore(&mut self, checkpoint: &journal::Checkpoint) -> Result<(), StateError> {
         self.rack.restore(&checkpoint.state())?;
         self.block = checkpoint.block;
         self.cursor = checkpoint.cursor;

@@ -60,11 +60,7 @@ pub(super) fn frame_of(at: Duration, rate: u32) -> u64 {
     u64::try_from((nanoseconds + 500_000_000) / 1_000_000_000).unwrap_or(u64::MAX)
 }
 
-fn actions(
-    plan: &Plan,
-    line: Line,
-    mut remark: impl FnMut(String),
-) -> Result<Vec<Action>, String> {
+fn actions(plan: &Plan, line: Line, mut remark: impl FnMut(String)) -> Result<Vec<Action>, String> {
     let messages = address::expand(plan, line.message).map_err(|it| it.to_string())?;
     let mut actions = Vec::new();
     for message in messages {

@@ -32,12 +32,15 @@ fn step(pattern: &[u8], address: &[u8], steps: &mut u32) -> bool {
             let Some(end) = rest.iter().position(|byte| *byte == b']') else {
                 return false;
             };
-            let hit = address.first().is_some_and(|byte| *byte != b'/' && class(&rest[..end], *byte));
+            let hit =
+                address.first().is_some_and(|byte| *byte != b'/' && class(&rest[..end], *byte));
             hit && step(&rest[end + 1..], &address[1..], steps)
         }
-        b'?' => address.first().is_some_and(|byte| *byte != b'/') && {
-            step(rest, &address[1..], steps)
-        },
+        b'?' => {
+            address.first().is_some_and(|byte| *byte != b'/') && {
+                step(rest, &address[1..], steps)
+            }
+        }
         plain => address.first() == Some(plain) && step(rest, &address[1..], steps),
     }
 }
@@ -108,7 +111,10 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_pattern_makes_this_panic(pattern in "[a-c*?\\[\\]{},!/-]{0,20}", address in "[a-c/]{0,20}") {
+        fn no_pattern_makes_this_panic(
+            pattern in "[a-c*?\\[\\]{},!/-]{0,20}",
+            address in "[a-c/]{0,20}",
+        ) {
             let _ = matches(&pattern, &address);
         }
     }

@@ -42,10 +42,8 @@ pub(crate) fn parse_line(line: &str) -> Result<Option<Line>, LineError> {
     };
     let at = match first.text.strip_prefix('@') {
         Some(text) => {
-            let at = duration::parse(text).map_err(|why| LineError::Time {
-                text: text.to_owned(),
-                why: why.to_string(),
-            })?;
+            let at = duration::parse(text)
+                .map_err(|why| LineError::Time { text: text.to_owned(), why: why.to_string() })?;
             words.next();
             Some(at)
         }
@@ -55,9 +53,8 @@ pub(crate) fn parse_line(line: &str) -> Result<Option<Line>, LineError> {
     if !addr.starts_with('/') {
         return Err(LineError::Address(addr));
     }
-    let args = words.map(|word| if word.quoted { OscType::String(word.text) } else {
-        argument(&word.text)
-    });
+    let args = words
+        .map(|word| if word.quoted { OscType::String(word.text) } else { argument(&word.text) });
     Ok(Some(Line { at, message: OscMessage { addr, args: args.collect() } }))
 }
 

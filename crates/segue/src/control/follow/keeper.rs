@@ -226,9 +226,8 @@ pub(in crate::control) fn newest_checkpoint(
     slots: &[Slot],
     orders: &Orders,
 ) -> Option<(checkpoint::Mark, Vec<u64>)> {
-    let ours = slots.iter().enumerate().filter(|(at, slot)| {
-        slot.generation() == orders.generation(*at)
-    });
+    let ours =
+        slots.iter().enumerate().filter(|(at, slot)| slot.generation() == orders.generation(*at));
     let mut areas: Vec<_> = ours
         .flat_map(|(_, slot)| slot.areas())
         .filter_map(|area| area.claim().map(|mark| (mark.block, area)))

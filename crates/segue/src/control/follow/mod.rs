@@ -12,11 +12,11 @@ use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender as Channel};
 use std::time::{Duration, Instant};
 
+use segue_lockstep::Shape;
 use segue_lockstep::memory::inbox::Inbox;
 use segue_lockstep::memory::orders::Orders;
 use segue_lockstep::memory::slot::Slot;
 use segue_lockstep::memory::tap::{Found, Tap};
-use segue_lockstep::Shape;
 use segue_sys::futex;
 
 pub(super) use keeper::{Keeper, newest_checkpoint};
@@ -130,12 +130,7 @@ impl Follower {
         }
     }
 
-    fn pause(
-        &self,
-        orders: &Receiver<Order>,
-        seen: u32,
-        moved: bool,
-    ) -> Result<Option<Order>, ()> {
+    fn pause(&self, orders: &Receiver<Order>, seen: u32, moved: bool) -> Result<Option<Order>, ()> {
         let freewheel = self.sources.orders.freewheel();
         if freewheel && !moved {
             futex::wait(self.sources.tap.bell(), seen, Duration::from_millis(5));

@@ -50,7 +50,9 @@ impl JournalReader {
             return Err(foreign("it begins differently".to_owned()));
         }
         if format != FORMAT {
-            return Err(foreign(format!("its format is {format}, and this program reads {FORMAT}")));
+            return Err(foreign(format!(
+                "its format is {format}, and this program reads {FORMAT}"
+            )));
         }
         let header = match read_frame(&mut file) {
             Ok(Some((HEADER_KIND, payload))) => record::decode::<Header>(&payload),

@@ -245,7 +245,10 @@ mod tests {
         }
         assert_eq!(value_of("/mod/filter/cutoff", text("1.2kHz")), 1200.0);
         assert_eq!(value_of("/mod/osc/frequency", text("A4")), 440.0);
-        assert_eq!(value_of("/mod/osc/shape", text("saw")), value_of("/mod/osc/shape", text("SAW")));
+        assert_eq!(
+            value_of("/mod/osc/shape", text("saw")),
+            value_of("/mod/osc/shape", text("SAW"))
+        );
     }
 
     #[test]

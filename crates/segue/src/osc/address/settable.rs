@@ -36,12 +36,7 @@ pub(super) fn module(plan: &Plan, id: &str) -> Result<u16, Refusal> {
 }
 
 /// `/mod/ID/PARAM [value [ms]]`.
-pub(super) fn param(
-    plan: &Plan,
-    id: &str,
-    name: &str,
-    args: &[OscType],
-) -> Result<Ask, Refusal> {
+pub(super) fn param(plan: &Plan, id: &str, name: &str, args: &[OscType]) -> Result<Ask, Refusal> {
     let module = module(plan, id)?;
     let spec = plan.modules()[usize::from(module)].spec();
     let Some(param) = plan.param(module, name) else {

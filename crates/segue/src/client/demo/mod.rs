@@ -1,0 +1,173 @@
+//! `segue demo`: a piece whose primary is killed while it plays, and the proof that nobody could
+//! have heard it.
+
+mod compare;
+mod engine;
+mod piece;
+
+use std::io::IsTerminal;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressStyle};
+use segue_lockstep::memory::status::{Counter, Fact};
+use segue_lockstep::snapshot::Health;
+use segue_sys::clock;
+
+use super::conversation::Conversation;
+use super::status::{Seen, pause};
+use crate::cli::DemoArgs;
+use crate::cli::settings::Device;
+use crate::exit::{Exit, Failure};
+use crate::files::folder;
+use crate::host::door::Visit;
+use compare::Comparison;
+use engine::{Engine, Wound};
+use piece::Piece;
+
+/// How often the primary is hurt, in time of the music.
+const HURT_EVERY: Duration = Duration::from_secs(2);
+/// How often the engine is looked at.
+const LOOK_EVERY: Duration = Duration::from_millis(5);
+
+/// What the demo is in JSON and for people.
+struct Report {
+    wav: PathBuf,
+    device: Device,
+    seconds: f64,
+    wounds: u64,
+    failovers: u64,
+    none_reads: u64,
+    realtime: bool,
+    comparison: Comparison,
+}
+
+/// Plays, hurts, renders afresh, compares.
+pub(crate) fn demo(args: &DemoArgs) -> Result<ExitCode, Failure> {
+    let device = match args.device.unwrap_or(Device::Auto) {
+        Device::Auto => {
+            eprintln!(
+                "no sound device is built into this version: a timer keeps the time, and \
+                       what you would hear goes to a file"
+            );
+            Device::Null { period: None }
+        }
+        device => device,
+    };
+    let length = args.length.unwrap_or(Duration::from_secs(20));
+    let wav = folder::free(&PathBuf::from("segue-demo.wav"));
+    let mut engine = Engine::start(device, length, &wav)?;
+    let visit = engine.wait_until_ok()?;
+    let wounds = perform(&mut engine, &visit, device, length)?;
+    engine.wait_for_end()?;
+    eprintln!("rendering the journal afresh and comparing every sample");
+    let comparison = Comparison::make(&wav, &engine.render()?)?;
+    let report = Report {
+        device,
+        seconds: length.as_secs_f64(),
+        wounds,
+        // The regions are still there: they are ours as long as we look at them.
+        failovers: visit.status.counter(Counter::Failovers),
+        none_reads: visit.status.counter(Counter::NoneReads),
+        realtime: visit.status.fact(Fact::Realtime) != 0,
+        comparison,
+        wav,
+    };
+    report.show(args.json);
+    Ok(if report.is_flawless() { Exit::Done } else { Exit::No }.into())
+}
+
+/// Plays the piece and hurts the primary until the engine has come to its end; gives how often.
+fn perform(
+    engine: &mut Engine,
+    visit: &Visit,
+    device: Device,
+    length: Duration,
+) -> Result<u64, Failure> {
+    let conversation = Conversation::open(engine.address())?;
+    let mut piece = Piece::begin(matches!(device, Device::Null { .. }), length)?;
+    let bar = bar(length);
+    let (mut wounds, mut next_wound) = (0_u64, HURT_EVERY);
+    while !engine.has_ended()? {
+        let played = Duration::from_secs_f64(
+            visit.orders.playhead() as f64 * 64.0 / f64::from(visit.shape.rate),
+        );
+        piece.play(played, &conversation)?;
+        if played >= next_wound && played + Duration::from_millis(100) < length {
+            let seen = Seen::look(visit);
+            // The next one only when the last has healed: two at once is another story.
+            if seen.snapshot.health == Health::Ok && seen.snapshot.primary.is_some() {
+                let wound = if wounds % 2 == 0 { Wound::Kill } else { Wound::Freeze };
+                wounds += u64::from(engine.hurt_primary(visit, wound));
+                next_wound += HURT_EVERY;
+            }
+        }
+        let failovers = visit.status.counter(Counter::Failovers);
+        let missed = visit.status.counter(Counter::NoneReads);
+        bar.set_position(played.as_millis().try_into().unwrap_or(u64::MAX));
+        bar.set_message(format!("{wounds} hurt, {failovers} failovers, {missed} blocks missed"));
+        pause(LOOK_EVERY);
+    }
+    bar.finish_and_clear();
+    Ok(wounds)
+}
+
+fn bar(length: Duration) -> ProgressBar {
+    if !std::io::stderr().is_terminal() {
+        return ProgressBar::hidden();
+    }
+    let bar = ProgressBar::new(length.as_millis().try_into().unwrap_or(u64::MAX));
+    match ProgressStyle::with_template("{wide_bar} {msg}") {
+        Ok(style) => bar.with_style(style),
+        Err(_) => bar,
+    }
+}
+
+impl Report {
+    fn is_flawless(&self) -> bool {
+        self.comparison.differing == 0 && self.none_reads == 0
+    }
+
+    fn show(&self, json: bool) {
+        if json {
+            let report = serde_json::json!({
+                "wav": self.wav,
+                "device": self.device.to_string(),
+                "seconds": self.seconds,
+                "hurt": self.wounds,
+                "failovers": self.failovers,
+                "none_reads": self.none_reads,
+                "realtime": self.realtime,
+                "samples_compared": self.comparison.samples,
+                "samples_differing": self.comparison.differing,
+            });
+            println!("{report}");
+            return;
+        }
+        println!("{}: {:.1} s", self.wav.display(), self.seconds);
+        println!(
+            "the primary was killed or frozen {} times; failovers: {}",
+            self.wounds, self.failovers
+        );
+        println!(
+            "samples compared with a fresh render of the journal: {}; that differ: {}",
+            self.comparison.samples, self.comparison.differing
+        );
+        println!("blocks missed: {}", self.none_reads);
+        if self.none_reads > 0 {
+            let lacks = if self.realtime {
+                "it was busy with other things; a longer --lead helps"
+            } else {
+                "it grants no real-time priority: see `ulimit -r`, or LimitRTPRIO in a unit"
+            };
+            println!("this machine was late: {lacks}");
+        }
+        println!("try next:\n  segue run &\n  segue send /test\n  segue status");
+    }
+}
+
+/// Nanoseconds of the monotonic clock, as a duration.
+fn now() -> Duration {
+    Duration::from_nanos(clock::monotonic_ns())
+}
