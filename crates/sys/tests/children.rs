@@ -194,6 +194,7 @@ fn an_abort_an_overflow_and_eight_faults_at_once_each_leave_one_whole_note() {
         assert_eq!(guest.change(), Change::Killed { signal: number }, "{role}");
         let note = guest.note().expect(role);
         assert!(matches!(note.cause, Cause::Signal { signal, .. } if signal == number), "{role}");
+        assert!(note.own_fault(), "{role}: {note:?}");
     }
 }
 

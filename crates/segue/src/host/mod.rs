@@ -18,7 +18,7 @@ use std::io;
 
 use segue_sys::process;
 
-pub(crate) use seat::{ControlLink, ControlSeat, take_control_seat};
+pub(crate) use seat::{ControlSeat, take_control_seat};
 pub(crate) use supervisor::run;
 pub(crate) use wire::ToSupervisor;
 pub(crate) use worker::worker_main;

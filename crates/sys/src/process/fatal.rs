@@ -59,7 +59,8 @@ pub enum Cause {
     Signal {
         /// Its number.
         signal: i32,
-        /// `si_code`: above 0 the process's own fault, else somebody sent it.
+        /// `si_code`: above 0 the process's own fault, else somebody else sent it; 1 also
+        /// where the process sent it to itself, as `abort` does.
         code: i32,
         /// The address of the fault, where there is one.
         address: u64,
@@ -192,7 +193,13 @@ fn die_of(signal: i32) {
 extern "C" fn die_by_signal(signal: i32, info: *mut libc::siginfo_t, _context: *mut c_void) {
     // SAFETY: with SA_SIGINFO the kernel hands over a valid pointer or null.
     let info = unsafe { info.as_ref() };
-    let code = info.map_or(0, |info| info.si_code);
+    let code = info.map_or(0, |info| {
+        // SAFETY: for a code of 0 and below these signals carry their sender (or zeros).
+        let sender = if info.si_code > 0 { 0 } else { unsafe { info.si_pid() } };
+        let myself = rustix::process::getpid().as_raw_nonzero().get();
+        // `abort` sends its signal like anybody else would, but it is this process's own doing.
+        if sender == myself { 1 } else { info.si_code }
+    });
     let address = info.filter(|info| info.si_code > 0).map_or(0, |info| {
         // SAFETY: for a code above 0 these signals carry an address (or zeros).
         unsafe { info.si_addr() as u64 }

@@ -12,6 +12,7 @@ mod words;
 
 use std::io;
 
+use rustix::process::Signal;
 use segue_lockstep::memory::status::{Fact, Status};
 use segue_lockstep::monitor::{Config, Monitor};
 use segue_lockstep::playout::{Pace, Playout};
@@ -54,8 +55,8 @@ fn start(settings: &Settings) -> Result<Watch, Failure> {
     priority::no_core_dumps().map_err(bug)?;
     let ports = Ports::bind(&settings.osc)?;
     // Before any other thread, so that the signals come here.
-    let signals = Signals::catch(&[libc_signals::INT, libc_signals::TERM, libc_signals::HUP]);
-    let signals = signals.map_err(bug)?;
+    let signals = [Signal::INT, Signal::TERM, Signal::HUP].map(Signal::as_raw);
+    let signals = Signals::catch(&signals).map_err(bug)?;
     let log = log::begin(settings.log);
 
     let shape = Shape {
@@ -181,11 +182,4 @@ fn say_hello(settings: &Settings, ports: &Ports, lead: u64, realtime: bool) {
     if priority::processors() < 2 {
         tracing::warn!("there is one processor: primary and standby take turns on it");
     }
-}
-
-/// The numbers of the signals that end an engine in order; the same on every Linux.
-mod libc_signals {
-    pub(super) const HUP: i32 = 1;
-    pub(super) const INT: i32 = 2;
-    pub(super) const TERM: i32 = 15;
 }

@@ -142,6 +142,9 @@ impl Watch {
     }
 
     fn check_playing(&mut self, now_ns: u64) -> Result<Option<Exit>, Failure> {
+        if let Some(granted) = self.reins.realtime() {
+            self.regions.status.set_fact(Fact::Realtime, u64::from(granted));
+        }
         if self.freewheel && self.monitor.is_given_up() {
             return Err(self.all_given_up());
         }
