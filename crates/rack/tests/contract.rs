@@ -75,12 +75,12 @@ fn disturb(bench: &mut Bench, spec: &ModuleSpec, block: u64) {
     let id = subject(spec);
     let start = block * 64;
     let module = bench.module(id);
-    if spec.has_gate && block % 3 == 0 {
-        let level = if block % 2 == 0 { 0.8 } else { 0.0 };
+    if spec.has_gate && block.is_multiple_of(3) {
+        let level = if block.is_multiple_of(2) { 0.8 } else { 0.0 };
         bench.tell(Command::at(start + 17, Action::Gate { module, level }));
     }
     for (param, knob) in spec.params.iter().enumerate() {
-        let due = (block + param as u64) % 5 == 0 && !knob.fixed && knob.name != "trigger";
+        let due = (block + param as u64).is_multiple_of(5) && !knob.fixed && knob.name != "trigger";
         if due {
             let place = (block * 37 % 11) as f32 / 10.0;
             let value = knob.min + (knob.max - knob.min) * place * place;

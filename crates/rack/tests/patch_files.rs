@@ -23,7 +23,8 @@ fn told(text: &str) -> String {
 }
 
 fn plan(text: &str) -> Plan {
-    Plan::compile(&Patch::parse(text).unwrap(), &Setup::default()).unwrap()
+    let plan = Patch::parse(text).and_then(|patch| Plan::compile(&patch, &Setup::default()));
+    plan.unwrap_or_else(|_| panic!("{}", told(text)))
 }
 
 /// S30, S34: every mistake, all at once, each with its place and the nearest name.
@@ -227,6 +228,35 @@ fn a_plan_for_another_setup_is_refused() {
     let other = Setup { rate: 44_100, ..Setup::default() };
     assert_eq!(Rack::new(&plan, &other).err(), Some(PlanError::Setup));
     assert!(Setup { channels: 9, ..other }.check().is_err());
+}
+
+/// S29: infinity is refused where it is written, however it is spelled.
+#[test]
+fn no_infinity_gets_into_a_plan() {
+    let patch = |freq: &str| {
+        format!(
+            "segue = 1\na = {{ type = \"osc\" }}\nb = {{ type = \"osc\", freq = {freq} }}\n[out]\n"
+        )
+    };
+    for freq in ["inf", "nan", "1e300", "\"1e300\"", "\"3e38 + 3e38\"", "\"3e38 + 3e38 + a\""] {
+        let told = told(&patch(freq));
+        assert!(told.contains("p.toml:3:"), "{freq}: {told}");
+    }
+    for freq in ["\"440 + a * 3e38oct\"", "\"440 + a * 1e37kHz\""] {
+        assert!(!told(&patch(freq)).contains("panic"));
+    }
+}
+
+/// A file of any size and depth is answered, soon.
+#[test]
+fn a_monstrous_file_is_refused() {
+    let deep = format!("segue = 1\nx = {}\n", "[".repeat(200_000));
+    assert!(told(&deep).contains("[syntax]"));
+    let mut many = "segue = 1\n".to_string();
+    for n in 0..20_000 {
+        many.push_str(&format!("m{n} = {{ type = \"osc\", freq = \"q{n}\" }}\n"));
+    }
+    assert!(told(&many).starts_with("[full]"), "{}", &told(&many)[..200]);
 }
 
 /// Whatever stands in a file, the parser answers.

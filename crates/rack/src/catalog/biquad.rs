@@ -18,8 +18,7 @@ pub(super) const SPEC: ModuleSpec = ModuleSpec {
             "mode",
             &["lowpass", "highpass", "bandpass", "notch"],
             "what is let through",
-        )
-        .also(&["filter_type"]),
+        ),
         ParamSpec::number("cutoff", Unit::Hertz, (10.0, 20_000.0), 1_000.0, "corner or centre")
             .also(&["freq", "frequency"])
             .logarithmic(),

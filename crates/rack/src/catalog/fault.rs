@@ -1,5 +1,7 @@
 //! `fault`: a module that misbehaves when told to; only in builds that test the rest.
 
+use std::sync::atomic::{AtomicU32, Ordering};
+
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 use crate::catalog::panel::{Panel, state_of, words_of};
@@ -33,6 +35,10 @@ pub(super) const SPEC: ModuleSpec = ModuleSpec {
         )
         .at_once(),
         ParamSpec::number("trigger", Unit::Number, (0.0, 1.0), 0.0, "above 0: now").at_once(),
+        ParamSpec::number("slot", Unit::Number, (-1.0, 7.0), -1.0, "who: this slot, or -1 for all")
+            .at_once(),
+        ParamSpec::number("guest", Unit::Number, (0.0, 1e6), 0.0, "which guest of it; 0 for any")
+            .at_once(),
     ],
     has_gate: false,
 };
@@ -52,13 +58,37 @@ const MODE: usize = 1;
 const PHASE: usize = 2;
 const MS: usize = 3;
 const TRIGGER: usize = 4;
+const SLOT: usize = 5;
+const GUEST: usize = 6;
 
-/// Index of the parameters among the params.
-pub(crate) const MODE_PARAM: u16 = MODE as u16 - 1;
-/// The phase parameter.
-pub(crate) const PHASE_PARAM: u16 = PHASE as u16 - 1;
-/// The trigger.
+/// Who this process is: its slot plus one, and which guest of it; no part of any state, so that
+/// one of several replicas can be hurt.
+static REPLICA: (AtomicU32, AtomicU32) = (AtomicU32::new(0), AtomicU32::new(0));
+
+/// Says which guest of which slot this process is. [control]
+pub fn sit(slot: u32, guest: u32) {
+    REPLICA.0.store(slot + 1, Ordering::Relaxed);
+    REPLICA.1.store(guest, Ordering::Relaxed);
+}
+
+/// Whether this process is meant by the parameters.
+fn is_meant(slot: f32, guest: f32) -> bool {
+    let (own_slot, own_guest) =
+        (REPLICA.0.load(Ordering::Relaxed) as f32 - 1.0, REPLICA.1.load(Ordering::Relaxed) as f32);
+    (slot < 0.0 || slot == own_slot) && (guest <= 0.0 || guest == own_guest)
+}
+
+/// The trigger's index among the parameters.
 pub(crate) const TRIGGER_PARAM: u16 = TRIGGER as u16 - 1;
+
+/// The harm done as a command is applied, where it is asked for; `param` gives a parameter's
+/// value by its index.
+pub(crate) fn strike_in_apply(param: impl Fn(u16) -> f32) {
+    let at = |place: usize| param(place as u16 - 1);
+    if at(PHASE) == 1.0 && is_meant(at(SLOT), at(GUEST)) {
+        strike(at(MODE) as u32, at(MS));
+    }
+}
 
 /// Harmless.
 pub(super) fn reset(state: &mut [u64]) {
@@ -78,6 +108,9 @@ pub(super) fn render(panel: &mut Panel<'_>) {
         }
     }
     if panel.signals[TRIGGER].at(0) <= 0.0 || panel.signals[PHASE].at(0) != 0.0 {
+        return;
+    }
+    if !is_meant(panel.signals[SLOT].at(0), panel.signals[GUEST].at(0)) {
         return;
     }
     match panel.signals[MODE].at(0) as u32 {
@@ -102,7 +135,7 @@ const NAN: u32 = 6;
 const DIVERGE: u32 = 7;
 
 /// Does the harm. Breaks every rule of the audio path, which is what it is for.
-pub(crate) fn strike(mode: u32, ms: f32) {
+fn strike(mode: u32, ms: f32) {
     match mode {
         PANIC => panic!("the fault module was told to panic"),
         ABORT => std::process::abort(),

@@ -4,12 +4,14 @@ mod adsr;
 mod biquad;
 #[cfg(feature = "fault")]
 pub(crate) mod fault;
+mod manual;
 mod osc;
 mod out;
 mod panel;
 mod spec;
 mod vca;
 
+pub use self::manual::manual;
 pub(crate) use self::panel::{Kind, OUTLETS_MAX, PORTS_MAX, Panel, Width, state_of, words_of};
 pub use self::spec::{Curve, InletSpec, ModuleSpec, OutletSpec, ParamSpec};
 

@@ -12,7 +12,10 @@ pub(super) const SPEC: ModuleSpec = ModuleSpec {
     aliases: &["simple_sine"],
     summary: "An oscillator: sine, saw or square, of one to sixteen voices.",
     inlets: &[],
-    outlets: &[OutletSpec { name: "out", summary: "the wave, -1 to 1, a channel a voice" }],
+    outlets: &[OutletSpec {
+        name: "out",
+        summary: "the wave, -1 to 1 (a narrow square up to 1.9)",
+    }],
     params: &[
         ParamSpec::choice("shape", &["sine", "saw", "square"], "wave form"),
         ParamSpec::number("freq", Unit::Hertz, (0.01, 20_000.0), 440.0, "pitch")

@@ -147,14 +147,12 @@ impl Rack {
     /// The harm a fault module does while a command is applied.
     #[cfg(feature = "fault")]
     fn strike(&mut self, command: &Command) {
-        use crate::catalog::fault::{MODE_PARAM, PHASE_PARAM, TRIGGER_PARAM, strike};
+        use crate::catalog::fault::{TRIGGER_PARAM, strike_in_apply};
         if let Action::Set { module, param: TRIGGER_PARAM, value, .. } = command.action
             && self.specs[usize::from(module)].name == "fault"
             && value > 0.0
-            && self.param(module, PHASE_PARAM) == Some(1.0)
         {
-            let mode = self.param(module, MODE_PARAM).unwrap_or(0.0);
-            strike(mode as u32, self.param(module, MODE_PARAM + 2).unwrap_or(0.0));
+            strike_in_apply(|param| self.param(module, param).unwrap_or(0.0));
         }
     }
 

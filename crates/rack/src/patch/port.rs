@@ -187,6 +187,12 @@ impl PortReader<'_, '_> {
     /// The finished port: defaults filled in, range checked.
     fn total(&mut self, socket: Socket, sum: Sum, at: Span) -> Port {
         let Sum { mut port, linear, cabled } = sum;
+        let amounts = port.cables.iter().map(|cable| cable.amount);
+        if !amounts.chain([port.constant, port.octaves]).all(f32::is_finite) {
+            let text = format!("'{}' would be infinite", socket.name());
+            self.mistakes.push(at.mistake("not_finite", text));
+            return Port::default();
+        }
         let Socket::Param(param) = socket else { return port };
         // "env * 2oct" bends what the module would play anyway.
         if !linear {

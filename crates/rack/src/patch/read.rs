@@ -53,6 +53,10 @@ pub(crate) fn read(text: &str) -> Result<Patch, Vec<Mistake>> {
             (id, value) => entries.extend(entry(id, at, value, &source, &mut mistakes)),
         }
     }
+    if let Some(first) = entries.get(MODULES_MAX) {
+        // No further: finding nearest names in a monster would take a monster's time.
+        return Err(vec![first.at.mistake("full", format!("more than {MODULES_MAX} modules"))]);
+    }
     check_whole(&entries, &source, text, &mut mistakes);
     let known: Vec<_> = entries.iter().map(|entry| (entry.id, entry.spec)).collect();
     let mut modules = Vec::new();
@@ -157,10 +161,6 @@ fn check_whole(
         let mistake = end.mistake("no_out", "the patch has no 'out': nothing of it is heard");
         let hint = "end it with [out] and in = \"ID\"".to_string();
         mistakes.push(Mistake { hint: Some(hint), ..mistake });
-    }
-    if let Some(first) = entries.get(MODULES_MAX) {
-        let text = format!("more than {MODULES_MAX} modules");
-        mistakes.push(first.at.mistake("full", text));
     }
 }
 

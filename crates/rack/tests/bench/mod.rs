@@ -21,7 +21,7 @@ impl Bench {
         };
         let parsed = Patch::parse(patch).unwrap_or_else(|mistakes| show(mistakes));
         let plan = Plan::compile(&parsed, &setup).unwrap_or_else(|mistakes| show(mistakes));
-        let rack = Rack::new(&plan, &setup).unwrap();
+        let rack = Rack::new(&plan, &setup).unwrap_or_else(|error| panic!("{error}"));
         Bench { patch: patch.to_string(), plan, rack, out: [0.0; BLOCK_FRAMES * 2] }
     }
 

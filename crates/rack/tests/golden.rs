@@ -1,0 +1,69 @@
+//! What the house patches sound like, in numbers a diff can show.
+//!
+//! The same on every machine: a hash that differs on another architecture is a bug of ours. After
+//! an intended change of sound: `SEGUE_BLESS=1 cargo test -p segue-rack --test golden`, and look.
+
+mod bench;
+
+use std::fmt::Write;
+
+use bench::{Bench, peak};
+use segue_rack::{Action, Command};
+
+/// One line for each quarter of a second: peak, rms, and a hash of every bit.
+fn portrait(name: &str, bench: &mut Bench, quarters: usize) -> String {
+    let mut text = format!("{name}\n");
+    for quarter in 0..quarters {
+        let mut heard = Vec::new();
+        for _ in 0..188 {
+            heard.extend_from_slice(bench.block());
+        }
+        let power: f64 = heard.iter().map(|sample| f64::from(sample * sample)).sum();
+        let rms = (power / heard.len() as f64).sqrt();
+        let hash = heard.iter().fold(0xcbf2_9ce4_8422_2325_u64, |hash, sample| {
+            (hash ^ u64::from(sample.to_bits())).wrapping_mul(0x0000_0100_0000_01b3)
+        });
+        let loudest = peak(&heard);
+        let _ = writeln!(text, "  {quarter:2} peak {loudest:.4} rms {rms:.4} hash {hash:016x}");
+    }
+    text
+}
+
+#[test]
+fn the_house_patches_sound_as_they_did() {
+    let mut text = String::new();
+    let mut first = Bench::new(include_str!("../../../patches/first.toml"));
+    first.gate("env", 0.8);
+    first.set_at(20_000, "filter", "cutoff", 300.0);
+    let module = first.module("env");
+    first.tell(Command::at(24_000, Action::Gate { module, level: 0.0 }));
+    text +=
+        &portrait("first.toml, a note of half a second, filter closed at 20,000", &mut first, 4);
+    let mut demo = Bench::new(include_str!("../../../patches/demo.toml"));
+    for env in ["bass_env", "pad_env", "pluck_env", "lead_env", "kick_env", "hat_env"] {
+        demo.gate(env, 1.0);
+    }
+    text += &portrait("demo.toml, all gates opened at once", &mut demo, 8);
+    let mut modes = Bench::new(
+        "segue = 1
+osc = { type = \"osc\", shape = \"square\", freq = \"A2\", width = 0.3, voices = 9, spread = 31 }
+low = { type = \"biquad\", in = \"osc\", cutoff = \"800 + osc * 1oct\", q = 12 }
+high = { type = \"biquad\", in = \"low\", mode = \"highpass\", cutoff = 120 }
+band = { type = \"biquad\", in = \"low\", mode = \"bandpass\", cutoff = \"2kHz\", q = 3 }
+notch = { type = \"biquad\", in = \"band\", mode = \"notch\", cutoff = 2100, q = 9 }
+[out]
+left = \"high * -18dB\"
+right = \"notch * 0.2 - high * 0.05\"
+",
+    );
+    text += &portrait("nine voices through every mode of the filter", &mut modes, 4);
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden.txt");
+    if std::env::var_os("SEGUE_BLESS").is_some() {
+        std::fs::write(path, &text).unwrap();
+    }
+    let golden = std::fs::read_to_string(path).unwrap_or_default();
+    for (line, (golden, heard)) in golden.lines().zip(text.lines()).enumerate() {
+        assert_eq!(golden, heard, "line {} of tests/golden.txt", line + 1);
+    }
+    assert_eq!(golden.lines().count(), text.lines().count());
+}
