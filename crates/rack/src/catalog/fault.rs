@@ -139,7 +139,7 @@ fn strike(mode: u32, ms: f32) {
     match mode {
         PANIC => panic!("the fault module was told to panic"),
         ABORT => std::process::abort(),
-        EXIT => std::process::exit(3),
+        EXIT => std::process::exit(0),
         LOOP => loop {
             std::hint::black_box(mode);
         },

@@ -91,6 +91,8 @@ fn work() -> Result<std::convert::Infallible, Failure> {
     process::priority::no_core_dumps().map_err(bug)?;
     #[cfg(feature = "fault")]
     super::fault::at_start(hello.slot, hello.generation);
+    #[cfg(feature = "fault")]
+    segue_rack::name_replica(hello.slot, hello.generation as u32);
 
     let rack = load(&plans, &shape, hello.state_bytes)?;
     let worker = Worker::sit(Played(rack), shape, parts.clone(), hello.build);
