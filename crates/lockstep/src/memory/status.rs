@@ -109,6 +109,10 @@ pub struct SlotFacts {
     pub agrees: u64,
     /// When the next guest may come, nanoseconds of the monotonic clock; 0 if none waits.
     pub retry_ns: u64,
+    /// When this guest was asked for, nanoseconds of the monotonic clock.
+    pub born_ns: u64,
+    /// When it was last seen to have got on, nanoseconds of the monotonic clock.
+    pub moved_ns: u64,
 }
 
 /// A death, explained.
@@ -269,6 +273,8 @@ impl Status {
             restarts: load(4),
             agrees: load(5),
             retry_ns: load(6),
+            born_ns: load(7),
+            moved_ns: load(8),
         }
     }
 
@@ -282,6 +288,8 @@ impl Status {
             facts.restarts,
             facts.agrees,
             facts.retry_ns,
+            facts.born_ns,
+            facts.moved_ns,
         ];
         for (at, word) in words.into_iter().enumerate() {
             self.region.store(SLOTS + slot * SLOT_WORDS + at, word, Release);

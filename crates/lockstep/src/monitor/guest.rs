@@ -86,6 +86,8 @@ pub(super) struct Guest {
     pub was_primary: bool,
     /// Whether the last comparison with the primary agreed.
     pub agrees: bool,
+    /// How far it had rendered when it was last seen to get on, and when that was.
+    pub moved: (u64, u64),
     watch: Watch,
 }
 
@@ -125,7 +127,15 @@ impl Guest {
         self.agrees = true;
         self.was_primary = false;
         self.watch = Watch::default();
+        self.moved = (0, now_ns);
         self.enter(State::Starting, now_ns);
+    }
+
+    /// Remembers when it last got on, for the status. `[any]`
+    pub(super) fn note_progress(&mut self, seen: &SlotSeen, now_ns: u64) {
+        if seen.generation == self.generation && seen.reached != self.moved.0 {
+            self.moved = (seen.reached, now_ns);
+        }
     }
 
     /// Starts all clocks again: the monitor itself was away. `[any]`

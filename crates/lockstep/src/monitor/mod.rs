@@ -290,7 +290,8 @@ impl Monitor {
 
     fn tell_slots(&mut self, seen: &Observation, actions: &mut Vec<Action>) {
         let mut pending = 0;
-        for (slot, guest) in self.guests.iter().enumerate() {
+        for (slot, guest) in self.guests.iter_mut().enumerate() {
+            guest.note_progress(&seen.slots[slot], seen.now_ns);
             // While the last guest is being ended the place counts as taken: freewheel waits.
             let on_the_way = !matches!(guest.state, State::Lockstep | State::GivenUp);
             pending |= u64::from(on_the_way) << slot;
@@ -302,6 +303,8 @@ impl Monitor {
                 restarts: guest.generation.saturating_sub(1),
                 agrees: u64::from(guest.agrees),
                 retry_ns: if guest.state == State::Empty { guest.retry_ns } else { 0 },
+                born_ns: guest.born_ns,
+                moved_ns: guest.moved.1,
             };
             actions.push(Action::Slot(slot, facts));
         }

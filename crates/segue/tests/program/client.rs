@@ -7,13 +7,13 @@ use rosc::{OscMessage, OscPacket, OscType};
 use crate::engine::DEADLINE;
 
 /// A UDP sender.
-pub struct Client {
+pub(crate) struct Client {
     socket: UdpSocket,
 }
 
 impl Client {
     /// A client of the engine on this port.
-    pub fn new(port: u16) -> Self {
+    pub(crate) fn new(port: u16) -> Self {
         let socket = UdpSocket::bind("127.0.0.1:0").expect("a socket");
         socket.connect(("127.0.0.1", port)).expect("loopback");
         socket.set_read_timeout(Some(DEADLINE)).expect("a time-out");
@@ -21,18 +21,18 @@ impl Client {
     }
 
     /// Sends bytes as they are.
-    pub fn send_bytes(&self, bytes: &[u8]) {
+    pub(crate) fn send_bytes(&self, bytes: &[u8]) {
         self.socket.send(bytes).expect("sent");
     }
 
     /// Sends a message.
-    pub fn send(&self, address: &str, args: &[OscType]) {
+    pub(crate) fn send(&self, address: &str, args: &[OscType]) {
         let message = OscMessage { addr: address.to_owned(), args: args.to_vec() };
         self.send_bytes(&rosc::encoder::encode(&OscPacket::Message(message)).expect("encodes"));
     }
 
     /// The next answer.
-    pub fn receive(&self) -> OscMessage {
+    pub(crate) fn receive(&self) -> OscMessage {
         let mut bytes = [0; 65536];
         let length = self.socket.recv(&mut bytes).expect("an answer within the deadline");
         match rosc::decoder::decode_udp(&bytes[..length]).expect("OSC").1 {
@@ -42,13 +42,13 @@ impl Client {
     }
 
     /// Sends a message and gives its answer.
-    pub fn ask(&self, address: &str, args: &[OscType]) -> OscMessage {
+    pub(crate) fn ask(&self, address: &str, args: &[OscType]) -> OscMessage {
         self.send(address, args);
         self.receive()
     }
 
     /// Waits until everything sent before is in the log; gives what was answered meanwhile.
-    pub fn sync(&self, id: i32) -> Vec<OscMessage> {
+    pub(crate) fn sync(&self, id: i32) -> Vec<OscMessage> {
         self.send("/sync", &[OscType::Int(id)]);
         let mut others = Vec::new();
         loop {

@@ -11,10 +11,10 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 /// Nothing here takes so long; who waits longer waits for what will never come.
-pub const DEADLINE: Duration = Duration::from_secs(60);
+pub(crate) const DEADLINE: Duration = Duration::from_secs(60);
 
 /// The program.
-pub fn segue() -> Command {
+pub(crate) fn segue() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_segue"));
     for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("SEGUE_")) {
         command.env_remove(name);
@@ -24,28 +24,28 @@ pub fn segue() -> Command {
 }
 
 /// The tree's own patches.
-pub fn patch(name: &str) -> PathBuf {
+pub(crate) fn patch(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../patches").join(name)
 }
 
 /// An engine.
-pub struct Engine {
+pub(crate) struct Engine {
     child: Child,
     /// Its own folder: show folder, recording, journal.
-    pub folder: TempDir,
+    pub(crate) folder: TempDir,
     port: u16,
     log: Arc<Mutex<String>>,
 }
 
 /// How an engine is started.
-pub struct Start {
+pub(crate) struct Start {
     folder: TempDir,
     command: Command,
 }
 
 impl Start {
     /// `run` on a capped freewheel with recording and journal.
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let mut command = segue();
         command.args(["run", "--osc", "127.0.0.1:0", "--device", "freewheel:8x", "--log", "json"]);
@@ -56,33 +56,33 @@ impl Start {
     }
 
     /// One more argument.
-    pub fn arg(mut self, argument: impl AsRef<std::ffi::OsStr>) -> Self {
+    pub(crate) fn arg(mut self, argument: impl AsRef<std::ffi::OsStr>) -> Self {
         self.command.arg(argument);
         self
     }
 
     /// An environment variable.
-    pub fn env(mut self, name: &str, value: &str) -> Self {
+    pub(crate) fn env(mut self, name: &str, value: &str) -> Self {
         self.command.env(name, value);
         self
     }
 
     /// Writes a patch of the test's own and runs it.
-    pub fn patch(self, text: &str) -> Self {
+    pub(crate) fn patch(self, text: &str) -> Self {
         let path = self.folder.path().join("patch.toml");
         std::fs::write(&path, text).expect("a patch is written");
         self.arg(path)
     }
 
     /// Starts it and waits until it plays.
-    pub fn play(self) -> Engine {
+    pub(crate) fn play(self) -> Engine {
         let engine = self.begin();
         engine.wait("it plays", |status| status["engine"]["playhead"].as_u64() > Some(0));
         engine
     }
 
     /// Starts it and waits until it listens.
-    pub fn begin(mut self) -> Engine {
+    pub(crate) fn begin(mut self) -> Engine {
         self.command.stderr(Stdio::piped()).stdout(Stdio::null());
         let mut child = self.command.spawn().expect("the program starts");
         let stderr = child.stderr.take().expect("stderr is piped");
@@ -119,29 +119,29 @@ fn follow_log(stderr: impl Read + Send + 'static, log: Arc<Mutex<String>>) -> Op
 
 impl Engine {
     /// Where it listens.
-    pub fn port(&self) -> u16 {
+    pub(crate) fn port(&self) -> u16 {
         self.port
     }
 
     /// The supervisor's process.
-    pub fn pid(&self) -> u32 {
+    pub(crate) fn pid(&self) -> u32 {
         self.child.id()
     }
 
     /// What it has logged so far.
-    pub fn log(&self) -> String {
+    pub(crate) fn log(&self) -> String {
         self.log.lock().expect("nobody panics with the log").clone()
     }
 
     /// A client verb of the program, for this engine.
-    pub fn ask(&self, arguments: &[&str]) -> Output {
+    pub(crate) fn ask(&self, arguments: &[&str]) -> Output {
         let mut command = segue();
         command.arg(arguments[0]).args(["--osc", &format!("127.0.0.1:{}", self.port)]);
         command.args(&arguments[1..]).output().expect("the program runs")
     }
 
     /// A client verb that must succeed; gives what it prints.
-    pub fn must(&self, arguments: &[&str]) -> String {
+    pub(crate) fn must(&self, arguments: &[&str]) -> String {
         let output = self.ask(arguments);
         let said = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "{arguments:?}: {}\n{said}", output.status);
@@ -149,7 +149,7 @@ impl Engine {
     }
 
     /// `status --json`.
-    pub fn status(&self) -> Value {
+    pub(crate) fn status(&self) -> Value {
         let output = self.ask(&["status", "--json"]);
         let text = String::from_utf8_lossy(&output.stdout);
         serde_json::from_str(&text).unwrap_or_else(|error| {
@@ -159,36 +159,32 @@ impl Engine {
     }
 
     /// Asks for the status until it is so; panics with the last one when it never is.
-    pub fn wait(&self, what: &str, so: impl Fn(&Value) -> bool) -> Value {
+    pub(crate) fn wait(&self, what: &str, so: impl Fn(&Value) -> bool) -> Value {
         let began = Instant::now();
         loop {
             let status = self.status();
             if so(&status) {
                 return status;
             }
-            assert!(
-                began.elapsed() < DEADLINE,
-                "never: {what}\n{status:#}\n{}",
-                self.log()
-            );
+            assert!(began.elapsed() < DEADLINE, "never: {what}\n{status:#}\n{}", self.log());
         }
     }
 
     /// Waits until so many deaths are told and all slots are in lockstep again.
-    pub fn wait_whole(&self, deaths: u64) -> Value {
+    pub(crate) fn wait_whole(&self, deaths: u64) -> Value {
         self.wait(&format!("{deaths} deaths told and all in lockstep"), |status| {
             counter(status, "deaths") == deaths && is_whole(status)
         })
     }
 
     /// Waits until so many more blocks were played.
-    pub fn play_on(&self, blocks: u64) {
+    pub(crate) fn play_on(&self, blocks: u64) {
         let from = playhead(&self.status());
         self.wait("it plays on", |status| playhead(status) >= from + blocks);
     }
 
     /// Sends a signal to the guest of a slot, if it is this generation: never to a stranger.
-    pub fn hurt(&self, slot: usize, signal: Signal) -> u64 {
+    pub(crate) fn hurt(&self, slot: usize, signal: Signal) -> u64 {
         let status = self.status();
         let generation = status["slots"][slot]["generation"].as_u64().expect("a generation");
         send_signal(status["slots"][slot]["pid"].as_u64(), signal);
@@ -196,13 +192,13 @@ impl Engine {
     }
 
     /// Ends it in order; gives its exit status.
-    pub fn stop(mut self) -> Ended {
+    pub(crate) fn stop(mut self) -> Ended {
         self.must(&["stop"]);
         self.ended()
     }
 
     /// Waits for its end, however that comes.
-    pub fn ended(&mut self) -> Ended {
+    pub(crate) fn ended(&mut self) -> Ended {
         let began = Instant::now();
         let status = loop {
             if let Some(status) = self.child.try_wait().expect("a child") {
@@ -225,23 +221,23 @@ impl Drop for Engine {
 }
 
 /// An engine that has ended.
-pub struct Ended {
+pub(crate) struct Ended {
     /// How.
-    pub status: ExitStatus,
+    pub(crate) status: ExitStatus,
     /// What it logged.
-    pub log: String,
+    pub(crate) log: String,
     /// What it left.
-    pub folder: TempDir,
+    pub(crate) folder: TempDir,
 }
 
 impl Ended {
     /// The recording, as bytes.
-    pub fn recording(&self) -> Vec<u8> {
+    pub(crate) fn recording(&self) -> Vec<u8> {
         std::fs::read(self.folder.path().join("live.wav")).expect("a recording")
     }
 
     /// Ended with 0, and the journal renders to the bytes that were recorded.
-    pub fn assert_identical(&self) {
+    pub(crate) fn assert_identical(&self) {
         assert_eq!(self.status.code(), Some(0), "it ended in order:\n{}", self.log);
         let again = self.folder.path().join("again.wav");
         let journal = self.folder.path().join("show.journal");
@@ -258,31 +254,31 @@ impl Ended {
 }
 
 /// Sends a signal to a process that is a child of an engine, through a handle on it.
-pub fn send_signal(pid: Option<u64>, signal: Signal) {
+pub(crate) fn send_signal(pid: Option<u64>, signal: Signal) {
     let pid = Pid::from_raw(pid.expect("a pid") as i32).expect("a process");
     let handle = pidfd_open(pid, PidfdFlags::empty()).expect("the process is there");
     pidfd_send_signal(&handle, signal).expect("it can be signalled");
 }
 
 /// A counter.
-pub fn counter(status: &Value, name: &str) -> u64 {
+pub(crate) fn counter(status: &Value, name: &str) -> u64 {
     status["counters"][name].as_u64().unwrap_or_else(|| panic!("a counter {name}: {status:#}"))
 }
 
 /// The playhead.
-pub fn playhead(status: &Value) -> u64 {
+pub(crate) fn playhead(status: &Value) -> u64 {
     status["engine"]["playhead"].as_u64().expect("a playhead")
 }
 
 /// Whether all slots are in lockstep and one is primary.
-pub fn is_whole(status: &Value) -> bool {
+pub(crate) fn is_whole(status: &Value) -> bool {
     let slots = status["slots"].as_array().expect("slots");
     slots.iter().all(|slot| slot["state"] == "lockstep")
         && slots.iter().any(|slot| slot["role"] == "primary")
 }
 
 /// The slot that goes first.
-pub fn primary(status: &Value) -> usize {
+pub(crate) fn primary(status: &Value) -> usize {
     let slots = status["slots"].as_array().expect("slots");
     slots.iter().position(|slot| slot["role"] == "primary").expect("a primary")
 }

@@ -6,3 +6,5 @@
 mod client;
 mod engine;
 mod faults;
+mod own_faults;
+mod starts;

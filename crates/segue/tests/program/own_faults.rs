@@ -1,0 +1,80 @@
+//! Workers that die, hang or spin by their own doing, by means of the fault module.
+
+use rosc::OscType;
+use serde_json::Value;
+
+use crate::client::Client;
+use crate::engine::{Engine, Start, counter, primary};
+
+const PATCH: &str = "segue = 1
+[osc]
+type = \"osc\"
+[bad]
+type = \"fault\"
+in = \"osc\"
+[out]
+in = \"bad * 0.5\"
+";
+
+/// Strikes one guest by the fault module and waits until it is replaced; gives what was told.
+fn strike(engine: &Engine, client: &Client, mode: &str, phase: &str, slot: usize) -> Value {
+    let status = engine.status();
+    let deaths = counter(&status, "deaths");
+    let guest = status["slots"][slot]["generation"].as_u64().expect("a generation");
+    let set = |param: &str, value: OscType| client.send(&format!("/mod/bad/{param}"), &[value]);
+    set("mode", OscType::String(mode.into()));
+    set("phase", OscType::String(phase.into()));
+    set("slot", OscType::Int(slot as i32));
+    set("guest", OscType::Int(guest as i32));
+    assert!(client.sync(1).is_empty(), "all of it is understood");
+    set("trigger", OscType::Int(1));
+    let status = engine.wait_whole(deaths + 1);
+    set("trigger", OscType::Int(0));
+    assert!(client.sync(2).is_empty());
+    let told = status["deaths"].as_array().and_then(|deaths| deaths.last().cloned());
+    let told = told.expect("a death is told");
+    assert_eq!(told["slot"].as_u64(), Some(slot as u64));
+    assert_eq!(told["generation"].as_u64(), Some(guest));
+    told
+}
+
+/// S48: each way to die is told as what it was, with breadcrumb and last words, of the primary
+/// as of the standby, and none is heard.
+#[test]
+fn each_way_to_die_is_told_and_none_is_heard() {
+    let engine = Start::new().patch(PATCH).play();
+    let client = Client::new(engine.port());
+    let ways = [
+        ("panic", "render", "panicked"),
+        ("panic", "apply", "panicked"),
+        ("abort", "render", "crashed with SIGABRT"),
+        ("exit", "render", "exited with code 0"),
+        ("exit", "apply", "exited with code 0"),
+        ("loop", "render", "looped"),
+        ("loop", "apply", "looped"),
+        ("hold", "render", "had work and did none"),
+    ];
+    let (mut deaths, mut failovers) = (0, 0);
+    for (mode, phase, cause) in ways {
+        for of_primary in [true, false] {
+            let first = primary(&engine.wait_whole(deaths));
+            let slot = if of_primary { first } else { 1 - first };
+            let told = strike(&engine, &client, mode, phase, slot);
+            let text = told["cause"].as_str().unwrap_or_default();
+            assert!(text.starts_with(cause), "{mode} in {phase}: {told:#}");
+            let crumb = told["breadcrumb"].as_str().unwrap_or_default();
+            let place = if phase == "render" { "module bad" } else { "command" };
+            assert!(crumb.contains(place), "{mode} in {phase}: {told:#}");
+            if mode == "panic" {
+                let words = told["last_words"].as_str().unwrap_or_default();
+                assert!(words.contains("told to panic"), "{told:#}");
+            }
+            deaths += 1;
+            failovers += u64::from(of_primary);
+        }
+    }
+    let status = engine.status();
+    assert_eq!(counter(&status, "failovers"), failovers, "{status:#}");
+    assert_eq!(counter(&status, "none_reads"), 0);
+    engine.stop().assert_identical();
+}
