@@ -22,7 +22,7 @@ use crate::cli::settings::Settings;
 use crate::exit::Exit;
 use crate::host::ports::Ports;
 use crate::host::seat::{self, Offer};
-use crate::host::wire::{self, MESSAGE_BYTES_MAX, ToSupervisor};
+use crate::host::wire::{self, ToSupervisor};
 
 const SECOND_NS: u64 = 1_000_000_000;
 /// Without a beat for so long, a control that was ready hangs.
@@ -172,7 +172,8 @@ impl Keeper {
     fn hear(&mut self, asked: &mut Vec<ToSupervisor>) {
         let Some(child) = &self.child else { return };
         let mut said = Vec::new();
-        let mut bytes = vec![0; MESSAGE_BYTES_MAX];
+        // A message of control's is a few bytes; a longer one is none.
+        let mut bytes = [0; 64];
         // A bounded number: control is not trusted to stop.
         for _ in 0..if self.deaf { 0 } else { 16 } {
             let fds = [child.socket().as_fd()];
