@@ -15,6 +15,10 @@ use crate::signal::Signal;
 /// ln 1000: the discharge runs over 60 dB.
 const SPAN: f64 = 6.907_755_278_982_137;
 
+/// How far below its goal a discharge is headed, as a part of its way: where it would be after
+/// its time if it were headed for the goal itself.
+const BELOW: f64 = 0.001 / 0.999;
+
 /// Time in which a choked envelope is silent, ms.
 pub const CHOKE_MS: f32 = 10.0;
 
@@ -34,7 +38,7 @@ pub struct Adsr {
     level: f64,
     /// Attack: what is added each frame. Otherwise: the way from the goal when the stage began.
     reach: f64,
-    /// What is left of the way, 1 to 0.
+    /// What is left of the way, 1 to 0, above the point the discharge is headed for.
     rest: f64,
     /// Discharge a frame.
     factor: f64,
@@ -122,7 +126,7 @@ impl Adsr {
     fn fall(&mut self, stage: u32, reach: f64, left: u32) {
         self.stage = stage;
         self.reach = reach;
-        self.rest = 1.0;
+        self.rest = 1.0 + BELOW;
         self.left = left;
         self.factor = libm::exp(-SPAN / f64::from(left));
     }
@@ -153,19 +157,26 @@ impl Adsr {
                 let velocity = f64::from(self.velocity);
                 for (offset, out) in out.iter_mut().enumerate() {
                     let sustain = f64::from(inputs.sustain.at(frame + offset));
-                    self.discharge();
-                    self.level = velocity * sustain + self.reach * self.rest;
+                    self.rest *= self.factor;
+                    self.level = velocity * sustain + self.reach * (self.rest - BELOW);
                     *out = self.level as f32;
+                }
+                if self.arrive(out.len()) {
+                    let last = out.len() - 1;
+                    self.level = velocity * f64::from(inputs.sustain.at(frame + last));
+                    out[last] = self.level as f32;
                 }
             }
             RELEASE => {
                 for out in out.iter_mut() {
-                    self.discharge();
-                    self.level = self.reach * self.rest;
+                    self.rest *= self.factor;
+                    self.level = self.reach * (self.rest - BELOW);
                     *out = self.level as f32;
                 }
-                if self.left == 0 {
+                if self.arrive(out.len()) {
                     self.stage = IDLE;
+                    self.level = 0.0;
+                    out[out.len() - 1] = 0.0;
                 }
             }
             // A stage that does not exist can only come from a damaged checkpoint: silence.
@@ -177,15 +188,15 @@ impl Adsr {
         }
     }
 
-    /// One frame towards a point a thousandth below the goal; exactly at the goal on time.
-    #[inline(always)]
-    fn discharge(&mut self) {
-        const BELOW: f64 = 0.001 / 0.999;
-        if self.left > 0 {
-            self.left -= 1;
-            self.rest =
-                if self.left == 0 { 0.0 } else { (self.rest + BELOW) * self.factor - BELOW };
+    /// Counts frames of a discharge; whether this was the last of it. From then on it stands
+    /// exactly at its goal.
+    fn arrive(&mut self, frames: usize) -> bool {
+        self.left = self.left.saturating_sub(frames as u32);
+        if self.left == 0 {
+            self.rest = BELOW;
+            self.factor = 1.0;
         }
+        self.left == 0
     }
 }
 

@@ -22,8 +22,8 @@ const STRAIGHT: f32 = 2.0;
 
 /// Highest output for an input within −1..=1, at any corner and any `q` from 0.5 on.
 ///
-/// With |state| ≤ 4: low ≤ (1−a3)·4 + a2·4 + a3 ≤ 7; band·k ≤ k·a1·4 + k·a2·5 ≤ 8 + 5 (at k = 2);
-/// high and notch are at most input plus those.
+/// With |state| ≤ 4, a1 = 1/(1+g(g+k)), a2 = g·a1, a3 = g·a2: low ≤ (1−a3)·4 + a2·4 + a3 ≤ 7 and
+/// band·k ≤ k·a1·4 + k·a2·5 ≤ 8 + 5 (at k = 2); high and notch are at most input plus those.
 pub const OUTPUT_MAX: f32 = 1.0 + 7.0 + 13.0;
 
 /// What is let through.
@@ -317,6 +317,21 @@ mod tests {
                 assert!(peak <= OUTPUT_MAX, "{mode:?} q {q} peaks at {peak}");
             }
         }
+    }
+
+    /// S46: at full resonance a tone at the corner would grow to twenty times its size.
+    #[test]
+    fn a_tone_at_the_corner_is_held_by_the_rails() {
+        let tone: Vec<f32> = (0..48_000)
+            .map(|n| (std::f32::consts::TAU * 1_000.0 * n as f32 / 48_000.0).sin())
+            .collect();
+        let loudest = |mode, scale: f32| {
+            let input: Vec<f32> = tone.iter().map(|sample| sample * scale).collect();
+            let heard = respond(mode, 1_000.0, 20.0, &input);
+            heard.iter().fold(0.0_f32, |peak, sample| peak.max(sample.abs())) / scale
+        };
+        assert!((loudest(Mode::Lowpass, 0.05) - 20.0).abs() < 0.5, "a soft one grows");
+        assert!(loudest(Mode::Lowpass, 1.0) < 4.5, "{}", loudest(Mode::Lowpass, 1.0));
     }
 
     #[test]

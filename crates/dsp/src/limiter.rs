@@ -6,7 +6,7 @@
 
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
-use crate::math::clamp;
+use crate::math::{clamp, max};
 
 /// No sample leaves beyond this: −0.1 dB.
 pub const CEILING: f32 = 0.988_553_1;
@@ -38,15 +38,16 @@ impl Limiter {
 
     /// Limits interleaved frames in place; says on how many of them it held down. [audio]
     pub fn process(&mut self, recovery: f64, channels: usize, samples: &mut [f32]) -> u32 {
+        // Most of the time nothing is to be done, and seeing that costs little.
+        if self.gain == 1.0 && samples.iter().all(|sample| size(*sample) <= CEILING) {
+            return 0;
+        }
         let mut held = 0;
         for frame in samples.chunks_exact_mut(channels) {
             let mut peak = 0.0;
             for sample in frame.iter() {
                 // An overflowing sum is infinite; a division by it would make a zero times ∞.
-                let size = f32::from_bits(clamp(*sample, -1e30, 1e30).to_bits() & 0x7fff_ffff);
-                if size > peak {
-                    peak = size;
-                }
+                peak = max(peak, size(clamp(*sample, -1e30, 1e30)));
             }
             self.gain += (1.0 - self.gain) * recovery;
             if self.gain > NEARLY_ONE {
@@ -67,6 +68,12 @@ impl Limiter {
         }
         held
     }
+}
+
+/// The size of a sample.
+#[inline(always)]
+fn size(sample: f32) -> f32 {
+    f32::from_bits(sample.to_bits() & 0x7fff_ffff)
 }
 
 impl Default for Limiter {

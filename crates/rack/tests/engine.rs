@@ -370,6 +370,9 @@ out = { in = \"ring * 0.5\" }
             wild[word] ^= noise.rotate_left(17);
         }
         if bench.rack.restore(&wild).is_ok() {
+            let env = bench.module("env");
+            let _ = (bench.rack.gate(env), bench.rack.param(env, 0), bench.rack.master());
+            assert!(bench.rack.pending().count() <= AGENDA_CAPACITY);
             for sample in bench.left(3) {
                 assert!(sample.abs() <= 1.0);
             }

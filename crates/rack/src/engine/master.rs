@@ -113,18 +113,27 @@ impl Master {
         (left, right): (&[f32], &[f32]),
         out: &mut [f32],
     ) -> u32 {
+        let ramps = [&self.gain, &self.mute, &self.duck, &self.fade];
+        let still = self.tone_left == 0 && !ramps.iter().any(|ramp| ramp.is_moving());
+        // Where nothing moves, advancing once more or less moves nothing.
+        let standing = if still { self.advance() } else { 0.0 };
         for ((frame, left), right) in out.chunks_exact_mut(desk.channels).zip(left).zip(right) {
-            let tone = self.tone(desk);
-            let gain = self.gain.advance() * self.mute.advance();
-            let gain = gain * self.duck.advance() * self.fade.advance();
-            // Adding zero makes a negative zero a plain one: silence has one spelling.
+            let (tone, gain) =
+                if still { (0.0, standing) } else { (self.tone(desk), self.advance()) };
             frame.fill(0.0);
+            // Adding zero makes a negative zero a plain one: silence has one spelling.
             frame[0] = (left + tone) * gain + 0.0;
             if let Some(side) = frame.get_mut(1) {
                 *side = (right + tone) * gain + 0.0;
             }
         }
         self.limiter.process(desk.recovery, desk.channels, out)
+    }
+
+    /// All gains of the next frame.
+    fn advance(&mut self) -> f32 {
+        let level = self.gain.advance() * self.mute.advance();
+        level * self.duck.advance() * self.fade.advance()
     }
 
     fn tone(&mut self, desk: &Desk) -> f32 {
