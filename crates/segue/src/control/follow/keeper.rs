@@ -9,11 +9,11 @@ use segue_lockstep::memory::orders::{self, Kind, Orders};
 use segue_lockstep::memory::slot::Slot;
 use segue_lockstep::memory::tap::Played;
 
+use crate::files::folder;
 use crate::files::journal::{
     Checkpoint, Command, Gap, Hashes, Header, JournalError, JournalReader, JournalWriter, Mark,
     Record,
 };
-use crate::files::wav::numbered;
 
 /// How often a state is put into the journal, in seconds of wall time.
 const CHECKPOINT_S: u64 = 10;
@@ -26,8 +26,9 @@ pub(in crate::control) struct Keeper {
     hashes: Hashes,
     /// A state is owed that has everything below this record in it: the log was interrupted.
     owed: Option<u64>,
-    /// Where a further file begins.
+    /// Where a further file begins, counted from behind the state this one begins with.
     bytes_max: u64,
+    first_bytes: u64,
     checkpointed: Instant,
 }
 
@@ -63,7 +64,7 @@ impl Keeper {
     /// A further journal after this one, beginning with the newest state; none if there is no
     /// state. This one ends there.
     pub(super) fn next(
-        &mut self,
+        &self,
         slots: &[Slot],
         orders: &Orders,
     ) -> Result<Option<Self>, JournalError> {
@@ -71,21 +72,17 @@ impl Keeper {
         let path = self.writer.path().to_owned();
         let header = JournalReader::open(&path)?.header().clone();
         let header = Header { start_block: mark.block, ..header };
-        let free = (2_u32..).find_map(|number| {
-            match JournalWriter::create(&numbered(&path, number), &header) {
-                Err(JournalError::Exists { .. }) => None,
-                made => Some(made),
-            }
-        });
-        let writer = free.expect("there are more numbers than files");
-        let mut next = Self::with(writer?, mark.block, mark.cursor, None, self.bytes_max);
+        let name = format!("{}.journal", folder::timestamp(SystemTime::now()));
+        let writer = JournalWriter::create(&folder::free(&path.with_file_name(name)), &header)?;
+        let mut next = Self::with(writer, mark.block, mark.cursor, None, self.bytes_max);
         next.put_state(mark, &state);
+        next.first_bytes = next.writer.bytes();
         Ok(Some(next))
     }
 
     /// Whether it is as long as a journal may be.
     pub(super) fn is_full(&self) -> bool {
-        self.writer.bytes() >= self.bytes_max
+        self.writer.bytes() - self.first_bytes >= self.bytes_max
     }
 
     fn with(
@@ -97,7 +94,16 @@ impl Keeper {
     ) -> Self {
         let hashes = Hashes::new(next_block);
         let checkpointed = Instant::now();
-        Self { writer, next_block, next_record, hashes, owed, bytes_max, checkpointed }
+        Self {
+            writer,
+            next_block,
+            next_record,
+            hashes,
+            owed,
+            bytes_max,
+            first_bytes: 0,
+            checkpointed,
+        }
     }
 
     /// The next block whose hash is missing.

@@ -238,7 +238,7 @@ impl Follower {
             return;
         }
         self.marked = Instant::now();
-        if let Err(error) = self.mark_journal() {
+        if let Err(error) = self.mark_journal().and_then(|()| self.begin_next_journal()) {
             self.journal_failed(&error);
         }
     }
@@ -250,21 +250,22 @@ impl Follower {
 
     fn mark_journal(&mut self) -> Result<(), JournalError> {
         let Some(keeper) = &mut self.keeper else { return Ok(()) };
-        let Sources { slots, orders, .. } = &self.sources;
-        keeper.mark(self.block, slots, orders)?;
-        if !keeper.is_full() {
+        keeper.mark(self.block, &self.sources.slots, &self.sources.orders)
+    }
+
+    fn begin_next_journal(&mut self) -> Result<(), JournalError> {
+        let Some(full) = self.keeper.take_if(|keeper| keeper.is_full()) else { return Ok(()) };
+        let Some(next) = full.next(&self.sources.slots, &self.sources.orders)? else {
+            self.keeper = Some(full);
             return Ok(());
-        }
-        if let Some(next) = keeper.next(slots, orders)? {
-            // From the state on, log and tap are read again: they still hold that much.
-            self.block = self.block.min(next.next_block());
-            self.record = self.record.min(next.next_record());
-            let path = next.path().to_owned();
-            if let Some(full) = self.keeper.replace(next) {
-                full.end(self.block)?;
-            }
-            let _ = self.news.send(News::Journal(path));
-        }
+        };
+        full.end(self.block)?;
+        // From the state on, log and tap are read again: they still hold that much.
+        self.block = self.block.min(next.next_block());
+        self.record = self.record.min(next.next_record());
+        let path = next.path().to_owned();
+        self.keeper = Some(next);
+        let _ = self.news.send(News::Journal(path));
         Ok(())
     }
 
@@ -308,11 +309,16 @@ impl Follower {
 
     fn finish(&mut self) {
         self.follow_log();
-        self.mark(true);
-        if let Some(Err(error)) = self.keeper.take().map(|keeper| keeper.end(self.block)) {
+        // No further journal any more: it would begin before the end and have to be filled.
+        let marked = self.mark_journal();
+        let ended = self.keeper.take().map_or(Ok(()), |keeper| keeper.end(self.block));
+        if let Err(error) = marked.and(ended) {
             let _ = self.news.send(News::JournalFailed(error.to_string()));
         }
         self.perform(Order::Stop(None));
         let _ = self.news.send(News::Finished);
     }
 }
+
+#[cfg(test)]
+mod tests;
