@@ -174,3 +174,18 @@ pub(crate) const fn words_of<T>() -> usize {
     assert!(size_of::<T>().is_multiple_of(8), "states are whole words");
     size_of::<T>() / 8
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Kind, OUTLETS_MAX, PORTS_MAX};
+    use crate::catalog::catalog;
+
+    #[test]
+    fn every_type_of_the_catalog_has_a_kind_and_fits_its_panel() {
+        for spec in catalog() {
+            assert!(Kind::of(spec).is_some(), "{} does nothing", spec.name);
+            assert!(spec.inlets.len() + spec.params.len() <= PORTS_MAX, "{}", spec.name);
+            assert!(spec.outlets.len() <= OUTLETS_MAX, "{}", spec.name);
+        }
+    }
+}
