@@ -136,6 +136,21 @@ fn what_a_stale_guest_writes_is_never_played() {
     assert_eq!(world.counter(NoneReads), 0);
 }
 
+/// S14: a stale guest that sits down again, over the words of its successor.
+#[test]
+fn a_stale_guest_that_takes_its_seat_back_is_not_heard() {
+    let mut world = world(141);
+    for round in 1..=10 {
+        let slot = primary(&world);
+        let stale = world.slots[slot].clone();
+        stale.sit(stale.generation() + 1000, 1);
+        world.run_until("it is told", |world| world.counter(Deaths) == round);
+        world.settle();
+        play(&mut world, 50);
+    }
+    assert_unheard(&world, 10, 10);
+}
+
 /// A worker that spins is found by its own processor clock, and told as what it is.
 #[test]
 fn a_looping_worker_is_replaced_unheard() {

@@ -13,6 +13,8 @@ pub enum Evidence {
     Looping(u64),
     /// It published a block that is torn, damaged or not finite.
     BadBlock,
+    /// Somebody else wrote over the words it sits on.
+    Overwritten,
     /// It had work and did nothing for so long, in nanoseconds.
     Starved(u64),
     /// Its block differs from the primary's.
@@ -30,7 +32,7 @@ impl Evidence {
         match self {
             Self::Note(note) => note.is_own_fault(),
             Self::Looping(_) | Self::BadBlock | Self::Diverged(_) | Self::Build(_) => true,
-            Self::Stopped | Self::Starved(_) => false,
+            Self::Stopped | Self::Starved(_) | Self::Overwritten => false,
             Self::Over => matches!(process, Process::Exited { .. } | Process::Failed),
         }
     }
@@ -53,6 +55,7 @@ impl Evidence {
                 format!("looped: {:.1} ms of processor time at one breadcrumb", ms(*cpu_ns))
             }
             Self::BadBlock => "published a damaged block".to_owned(),
+            Self::Overwritten => "its slot was written over by somebody else".to_owned(),
             Self::Starved(ns) => format!("had work and did none for {:.0} ms", ms(*ns)),
             Self::Diverged(block) => format!("block {block} differs from the primary's"),
             Self::Build(build) => format!("is of another build ({build:016x})"),

@@ -4,7 +4,7 @@
 //! |---|---|---|
 //! | empty | its time has come | spawn the next generation: starting |
 //! | starting, joining, lockstep | another phase under its generation | that state |
-//! | the same | note, stop, loop, bad block, starved, another build | kill: leaving |
+//! | the same | note, stop, loop, bad block, overwritten, starved, wrong build | kill: leaving |
 //! | any with a child | the kernel says it is over | told and buried: empty, or given up |
 //! | given up | revive | empty |
 
@@ -156,7 +156,8 @@ impl Guest {
             return Some(Evidence::Stopped);
         }
         if seen.generation != self.generation {
-            return None;
+            // Before it sits down that is as it should be; later somebody has written over it.
+            return (self.state != State::Starting).then_some(Evidence::Overwritten);
         }
         if let Some(note) = &seen.note {
             return Some(Evidence::Note(note.clone()));

@@ -15,7 +15,11 @@ pub(crate) const DEADLINE: Duration = Duration::from_secs(60);
 
 /// The program.
 pub(crate) fn segue() -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_segue"));
+    clean(Command::new(env!("CARGO_BIN_EXE_segue")))
+}
+
+/// Nothing of the surroundings reaches a test.
+fn clean(mut command: Command) -> Command {
     for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("SEGUE_")) {
         command.env_remove(name);
     }
@@ -46,8 +50,13 @@ pub(crate) struct Start {
 impl Start {
     /// `run` on a capped freewheel with recording and journal.
     pub(crate) fn new() -> Self {
+        Self::with(Path::new(env!("CARGO_BIN_EXE_segue")))
+    }
+
+    /// The same by another copy of the program.
+    pub(crate) fn with(program: &Path) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
-        let mut command = segue();
+        let mut command = clean(Command::new(program));
         command.args(["run", "--osc", "127.0.0.1:0", "--device", "freewheel:8x", "--log", "json"]);
         command.arg("--show").arg(folder.path().join("show"));
         command.arg("--record").arg(folder.path().join("live.wav"));

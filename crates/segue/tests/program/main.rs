@@ -7,4 +7,5 @@ mod client;
 mod engine;
 mod faults;
 mod own_faults;
+mod processes;
 mod starts;
