@@ -90,7 +90,7 @@ pub(crate) enum Revived {
 }
 
 /// Every address there is, as the manual writes it.
-pub(crate) const ADDRESSES: [&str; 17] = [
+pub(crate) const ADDRESSES: [&str; 16] = [
     "/mod/ID/PARAM",
     "/gate/ID",
     "/test",
@@ -107,7 +107,6 @@ pub(crate) const ADDRESSES: [&str; 17] = [
     "/engine/panic",
     "/engine/clear",
     "/sync",
-    "/error",
 ];
 
 /// Addresses one pattern may stand for.
@@ -212,7 +211,7 @@ mod tests {
     use rosc::{OscMessage, OscType};
     use segue_rack::{Action, OWN_SMOOTHING, Patch, Plan, Setup};
 
-    use super::{Ask, Code, EngineAsk, RecordAsk, Revived, Topic, expand, resolve};
+    use super::{ADDRESSES, Ask, Code, EngineAsk, RecordAsk, Revived, Topic, expand, resolve};
 
     const PATCH: &str = "segue = 1\n[osc]\ntype = \"osc\"\nfreq = 440\n\
         [env]\ntype = \"adsr\"\nin = \"osc\"\n\
@@ -343,6 +342,16 @@ mod tests {
         }
         let mute = Ask::Act(Action::MasterMute { on: true }, None);
         assert_eq!(ask("/master/mute", vec![OscType::Int(1)]), Ok(mute));
+    }
+
+    #[test]
+    fn the_manual_has_a_section_for_every_address_and_for_no_other() {
+        let manual = include_str!("../../../../../docs/osc.md");
+        let sections: Vec<_> = manual.lines().filter_map(|it| it.strip_prefix("### ")).collect();
+        for address in ADDRESSES {
+            assert!(sections.contains(&address), "docs/osc.md lacks {address}");
+        }
+        assert_eq!(sections.len(), ADDRESSES.len());
     }
 
     #[test]
