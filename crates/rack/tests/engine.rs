@@ -68,6 +68,16 @@ fn a_gate_opens_at_the_frame_it_is_due() {
     }
 }
 
+/// S25: above 0 is open, up to 1; 127 is no louder than 1, and below 0 is closed.
+#[test]
+fn a_gate_is_open_above_zero_and_no_louder_than_one() {
+    for (level, heard) in [(0.0, 0.0), (1.0, 0.5), (0.5, 0.25), (127.0, 0.5), (-1.0, 0.0)] {
+        let mut bench = Bench::new(ENVELOPE);
+        bench.gate("env", level);
+        assert_eq!(bench.left(2)[100], heard, "gate {level}");
+    }
+}
+
 /// S26: whatever the flood, what the player did last is what holds.
 #[test]
 fn a_flood_of_gates_ends_as_the_player_ended() {

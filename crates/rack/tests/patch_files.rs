@@ -124,9 +124,8 @@ five = { type = "osc", voices = 5 }
     );
     let gate = format!("{sources}env = {{ type = \"adsr\", gate = \"three\" }}\n[out]\n");
     assert!(told(&gate).starts_with("[unequal_voices]"), "{}", told(&gate));
-    let fed = plan(&format!(
-        "{sources}amp = {{ type = \"vca\", in = \"one\", gain = \"five\" }}\n[out]\nin = \"amp + three\"\n"
-    ));
+    let amp = "amp = { type = \"vca\", in = \"one\", gain = \"five\" }";
+    let fed = plan(&format!("{sources}{amp}\n[out]\nin = \"amp + three\"\n"));
     let amp = fed.module("amp").unwrap();
     assert_eq!(fed.modules()[usize::from(amp)].lanes(), 5);
 }
