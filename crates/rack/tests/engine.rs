@@ -413,3 +413,24 @@ fn channels_beyond_two_are_silent_and_one_hears_both_sides() {
         assert_eq!(out[..usize::from(channels)], frame);
     }
 }
+
+#[test]
+fn the_demo_plays_at_every_rate() {
+    let text = include_str!("../../../patches/demo.toml");
+    for (rate, channels) in [(8_000, 1), (44_100, 2), (96_000, 2), (192_000, 8)] {
+        let setup = Setup { rate, channels, ..Setup::default() };
+        let plan = segue_rack::Plan::compile(&segue_rack::Patch::parse(text).unwrap(), &setup);
+        let mut rack = Rack::new(&plan.unwrap(), &setup).unwrap();
+        for module in 0..60 {
+            rack.apply(&Command::now(Action::Gate { module, level: 1.0 }));
+        }
+        let mut out = vec![0.0; 64 * usize::from(channels)];
+        let mut loudest = 0.0_f32;
+        for _ in 0..rate / 64 {
+            rack.render(&mut out, &mut |_| {});
+            loudest = loudest.max(peak(&out));
+        }
+        assert!((0.2..0.989).contains(&loudest), "{loudest} at {rate} Hz");
+        assert_eq!(rack.notes().resets, 0);
+    }
+}
