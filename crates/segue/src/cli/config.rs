@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::settings::{Device, parse_lead, parse_rate, parse_standbys};
+use super::settings::{DeviceAsked, parse_lead, parse_rate, parse_standbys};
 use super::{RunArgs, duration};
 use crate::exit::{Exit, Failure};
 
@@ -76,7 +76,7 @@ impl Config {
     pub(crate) fn run_args(&self) -> Result<RunArgs, Failure> {
         Ok(RunArgs {
             patch: None,
-            device: self.read_as("device", str::parse::<Device>)?,
+            device: self.read_as("device", str::parse::<DeviceAsked>)?,
             strict_device: self.flag("strict-device")?,
             rate: self.read_as("rate", parse_rate)?,
             lead: self.read_as("lead", parse_lead)?,

@@ -3,6 +3,7 @@
 pub(crate) mod config;
 pub(crate) mod duration;
 pub(crate) mod endpoint;
+pub(crate) mod output;
 pub(crate) mod settings;
 
 use std::ffi::OsString;
@@ -13,7 +14,7 @@ use clap::{Args, Parser, Subcommand};
 
 use duration::{parse as parse_duration, parse_bytes};
 use endpoint::Endpoints;
-use settings::{Device, LogFormat};
+use settings::{DeviceAsked, LogFormat};
 
 /// A headless modular synthesizer that does not stop.
 #[derive(Debug, Parser)]
@@ -78,7 +79,7 @@ pub(crate) struct RunArgs {
     pub(crate) patch: Option<PathBuf>,
     /// auto, null[:FRAMES] or freewheel[:SPEEDx] [default: auto]
     #[arg(long, env = "SEGUE_DEVICE", value_name = "DEVICE")]
-    pub(crate) device: Option<Device>,
+    pub(crate) device: Option<DeviceAsked>,
     /// Ends with 69 if the device cannot be had, instead of keeping time by a timer
     #[arg(long, env = "SEGUE_STRICT_DEVICE")]
     pub(crate) strict_device: bool,
@@ -242,7 +243,7 @@ pub(crate) struct StatusArgs {
 pub(crate) struct DemoArgs {
     /// auto, null[:FRAMES] or freewheel[:SPEEDx] [default: auto]
     #[arg(long, env = "SEGUE_DEVICE", value_name = "DEVICE")]
-    pub(crate) device: Option<Device>,
+    pub(crate) device: Option<DeviceAsked>,
     /// How long [default: 20s]
     #[arg(long = "for", value_name = "TIME", value_parser = parse_duration)]
     pub(crate) length: Option<Duration>,

@@ -57,10 +57,43 @@ impl FromStr for Device {
                 }
                 _ => Err(format!("'{speed}' is no speed; write freewheel:20x")),
             },
-            ("jack" | "pulse" | "alsa", _) => {
-                Err(format!("{name} is not built into this version; there are null and freewheel"))
-            }
             _ => Err(format!("no device '{text}'; there are auto, null and freewheel")),
+        }
+    }
+}
+
+/// What was asked for as a device: one that this version has, or one that exists elsewhere.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum DeviceAsked {
+    /// Here.
+    Known(Device),
+    /// A kind of device that is not built in.
+    Missing(String),
+}
+
+impl FromStr for DeviceAsked {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text.split(':').next() {
+            Some("jack" | "pulse" | "alsa") => Ok(Self::Missing(text.to_owned())),
+            _ => text.parse().map(Self::Known),
+        }
+    }
+}
+
+impl DeviceAsked {
+    /// The device, or that it cannot be had.
+    pub(crate) fn device(&self) -> Result<Device, Failure> {
+        match self {
+            Self::Known(device) => Ok(*device),
+            Self::Missing(name) => {
+                let text = format!(
+                    "{name} is not built into this version; --device null keeps time by a timer, \
+                     freewheel does without a clock"
+                );
+                Err(Failure::new(Exit::Unavailable, text))
+            }
         }
     }
 }
@@ -153,7 +186,8 @@ impl Settings {
             (Some(path), false) => JournalChoice::Named(path),
             (None, false) => JournalChoice::Default,
         };
-        let device = match args.device.or(file.device).unwrap_or(Device::Auto) {
+        let asked = args.device.as_ref().or(file.device.as_ref());
+        let device = match asked.map_or(Ok(Device::Auto), DeviceAsked::device)? {
             Device::Auto if args.strict_device || file.strict_device => {
                 let text = "no sound device is built into this version; --device null keeps time \
                             by a timer, without --strict-device auto does the same";
@@ -246,7 +280,7 @@ fn default_show() -> Result<PathBuf, Failure> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Config, Device, Exit, JournalChoice, RunArgs, Settings};
+    use super::{Config, Device, DeviceAsked, Exit, JournalChoice, RunArgs, Settings};
 
     #[test]
     fn options_go_before_the_config_file_and_that_before_defaults() {
@@ -266,15 +300,18 @@ mod tests {
         for device in ["auto", "null", "null:64", "freewheel", "freewheel:0.5x"] {
             assert_eq!(device.parse::<Device>().unwrap().to_string(), device);
         }
-        for wrong in ["null:0", "null:5000", "freewheel:x", "jack", "cd", "auto:1"] {
+        assert_eq!("jack:a".parse::<DeviceAsked>(), Ok(DeviceAsked::Missing("jack:a".to_owned())));
+        for wrong in ["null:0", "null:5000", "freewheel:x", "cd", "auto:1"] {
             assert!(wrong.parse::<Device>().is_err(), "{wrong}");
         }
     }
 
     #[test]
-    fn a_strict_device_that_cannot_be_had_ends_with_69() {
+    fn a_device_that_cannot_be_had_ends_with_69() {
         let config = Config::parse("c.toml", "show = \"/s\"").unwrap();
-        let args = RunArgs { strict_device: true, ..RunArgs::default() };
-        assert_eq!(Settings::resolve(&args, &config).unwrap_err().exit, Exit::Unavailable);
+        let strict = RunArgs { strict_device: true, ..RunArgs::default() };
+        assert_eq!(Settings::resolve(&strict, &config).unwrap_err().exit, Exit::Unavailable);
+        let jack = RunArgs { device: Some("jack".parse().unwrap()), ..RunArgs::default() };
+        assert_eq!(Settings::resolve(&jack, &config).unwrap_err().exit, Exit::Unavailable);
     }
 }

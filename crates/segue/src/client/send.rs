@@ -9,6 +9,7 @@ use rosc::{OscMessage, OscType};
 use super::address;
 use super::conversation::{Conversation, as_json, ask_by_stream, shown};
 use crate::cli::SendArgs;
+use crate::cli::output::tell;
 use crate::exit::{Exit, Failure};
 use crate::osc::text;
 use crate::osc::time::TimeTag;
@@ -137,15 +138,15 @@ impl Sending {
         self.answers += 1;
         self.refused |= message.addr == "/error";
         if self.json {
-            println!("{}", as_json(message));
+            tell!("{}", as_json(message));
         } else {
-            println!("{}", shown(message));
+            tell!("{}", shown(message));
         }
     }
 
     fn end(&self) -> ExitCode {
         if self.answers == 0 && !self.json {
-            println!("ok");
+            tell!("ok");
         }
         if self.refused { Exit::No } else { Exit::Done }.into()
     }

@@ -9,6 +9,7 @@ use segue_sys::clock;
 
 use super::{report, visit};
 use crate::cli::StatusArgs;
+use crate::cli::output::tell;
 use crate::exit::{Exit, Failure};
 use crate::host::door::Visit;
 
@@ -64,9 +65,9 @@ impl Seen {
     fn show(&self, json: bool) {
         if json {
             let value = report::json(&self.snapshot, &self.shape);
-            println!("{}", serde_json::to_string_pretty(&value).expect("status can be written"));
+            tell!("{}", serde_json::to_string_pretty(&value).expect("status can be written"));
         } else {
-            print!("{}", report::text(&self.snapshot, &self.shape));
+            tell!("{}", report::text(&self.snapshot, &self.shape).trim_end());
         }
     }
 }

@@ -25,6 +25,9 @@ use crate::osc::time::When;
 /// `/sync` messages that may wait for their answer.
 const SYNCS_MAX: usize = 4096;
 
+/// What an engine answers with; never answered.
+const REPLIES: [&str; 4] = ["/error", "/done", "/late", "/synced"];
+
 /// A moment, on the calendar and on the clock that does not jump.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Moment {
@@ -360,10 +363,13 @@ impl Desk {
         }
     }
 
-    /// Refuses a message: counted, and answered.
+    /// Refuses a message: counted, and answered, unless it is an answer itself: two engines
+    /// would refuse each other's refusals for ever.
     pub(crate) fn refuse(&mut self, sender: Sender, message: &OscMessage, refusal: &Refusal) {
         self.inbox.add(Count::Refused, 1);
-        self.reply(sender, refusal.reply_to(message));
+        if !REPLIES.contains(&message.addr.as_str()) {
+            self.reply(sender, refusal.reply_to(message));
+        }
     }
 
     fn done(&mut self, sender: Sender, message: &OscMessage) {
@@ -576,6 +582,17 @@ mod tests {
         assert_eq!(replies, ["/mod/osc/freq 123.0"]);
         let replies = bench.send(&freq(1e9));
         assert!(replies[0].contains("out_of_range") && replies[0].contains("was used"));
+    }
+
+    #[test]
+    fn an_answer_is_not_answered_lest_two_engines_talk_for_ever() {
+        let mut bench = Bench::new();
+        let refused = encode(&OscMessage { addr: "/nope".to_owned(), args: vec![] });
+        assert_eq!(bench.send(&refused).len(), 1);
+        for addr in super::REPLIES {
+            assert_eq!(bench.send(&message(addr, vec![])), [""; 0]);
+        }
+        assert_eq!(bench.inbox.count(Count::Refused), 5);
     }
 
     #[test]

@@ -85,11 +85,15 @@ fn serve(
     let mut sockets = Sockets::new(std::mem::take(&mut seat.udp), std::mem::take(&mut seat.tcp));
     let began = Instant::now();
     let (mut drops, mut drops_at) = (drops::Drops::default(), began);
-    for beat in 1_u64.. {
-        seat.inbox.set_beat(beat);
+    drops.since(sockets.udp());
+    let mut beat = 0_u64;
+    loop {
         let now = Moment { wall: SystemTime::now(), steady: began.elapsed() };
         desk.turn(now);
         for incoming in sockets.receive() {
+            // Not once a turn: a flood makes long turns, and is no hang.
+            beat += 1;
+            seat.inbox.set_beat(beat);
             match incoming {
                 Incoming::Packet(sender, packet) => desk.packet(sender, &packet, now),
                 Incoming::Broken(sender, error) => {
@@ -99,6 +103,8 @@ fn serve(
             // In the order of asking: an answer does not wait for the packets behind it.
             clerk.run_errands(&mut desk, &mut sockets, &seat);
         }
+        beat += 1;
+        seat.inbox.set_beat(beat);
         desk.turn(now);
         clerk.run_errands(&mut desk, &mut sockets, &seat);
         while let Ok(news) = news.try_recv() {
@@ -107,7 +113,7 @@ fn serve(
             }
             clerk.hear(news, &mut desk, &mut sockets, &seat);
         }
-        if drops_at.elapsed() >= DROPS_EVERY || beat == 1 {
+        if drops_at.elapsed() >= DROPS_EVERY {
             drops_at = Instant::now();
             let dropped = drops.since(sockets.udp());
             if dropped > 0 {
@@ -119,5 +125,4 @@ fn serve(
         }
         sockets.wait(seat.link.as_fd(), if desk.is_waiting() { SHORT_TURN } else { TURN });
     }
-    unreachable!("more turns than numbers")
 }

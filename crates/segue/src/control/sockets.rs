@@ -14,7 +14,7 @@ use crate::osc::framing::FramingError;
 use crate::osc::reply;
 
 /// Datagrams taken from one socket a turn, so that none starves the others.
-const DATAGRAMS_MAX: usize = 512;
+const DATAGRAMS_MAX: usize = 256;
 /// Asked of the kernel for each UDP socket: room for a second of a flood.
 const RECEIVE_BUFFER_BYTES: usize = 4 << 20;
 /// The longest datagram there is.
@@ -116,5 +116,133 @@ impl Sockets {
         if let Sender::Tcp(number) = sender {
             self.streams.end(number);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read, Write};
+    use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream, UdpSocket};
+    use std::os::fd::AsFd;
+    use std::time::Duration;
+
+    use rosc::{OscMessage, OscType};
+
+    use super::{Incoming, Sender, Sockets};
+    use crate::osc::framing::{self, Deframer, FramingError, Style};
+    use crate::osc::reply;
+
+    const TIMEOUT: Duration = Duration::from_secs(10);
+
+    fn sockets() -> Sockets {
+        let udp = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let tcp = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        udp.set_nonblocking(true).unwrap();
+        tcp.set_nonblocking(true).unwrap();
+        Sockets::new(vec![udp], vec![tcp])
+    }
+
+    fn stream(sockets: &Sockets) -> TcpStream {
+        let stream = TcpStream::connect(sockets.tcp[0].local_addr().unwrap()).unwrap();
+        stream.set_read_timeout(Some(TIMEOUT)).unwrap();
+        stream
+    }
+
+    /// Turns until so much has come in.
+    fn received(sockets: &mut Sockets, count: usize) -> Vec<Incoming> {
+        // Nothing ever comes here: it stands for the line to the supervisor.
+        let quiet = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let mut all = Vec::new();
+        for _ in 0..10_000 {
+            all.extend(sockets.receive());
+            if all.len() >= count {
+                return all;
+            }
+            sockets.wait(quiet.as_fd(), Duration::from_millis(10));
+        }
+        panic!("{} of {count} came in", all.len());
+    }
+
+    fn sender_and_packet(incoming: &Incoming) -> (Sender, &[u8]) {
+        match incoming {
+            Incoming::Packet(sender, packet) => (*sender, packet),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn long() -> OscMessage {
+        let args = vec![OscType::String("x".repeat(100_000))];
+        OscMessage { addr: "/done".to_owned(), args }
+    }
+
+    #[test]
+    fn a_datagram_is_answered_where_it_came_from() {
+        let mut sockets = sockets();
+        let client = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        client.set_read_timeout(Some(TIMEOUT)).unwrap();
+        client.send_to(b"/a\0\0", sockets.udp[0].local_addr().unwrap()).unwrap();
+        let incoming = received(&mut sockets, 1);
+        let (sender, packet) = sender_and_packet(&incoming[0]);
+        assert_eq!(packet, b"/a\0\0");
+        sockets.reply(sender, &OscMessage { addr: "/b".to_owned(), args: vec![] });
+        let mut bytes = [0; 64];
+        let length = client.recv(&mut bytes).unwrap();
+        assert_eq!(&bytes[..length], b"/b\0\0,\0\0\0");
+    }
+
+    #[test]
+    fn a_stream_is_answered_in_its_own_style_also_when_it_has_said_all() {
+        for style in [Style::Length, Style::Slip] {
+            let mut sockets = sockets();
+            let mut client = stream(&sockets);
+            client.write_all(&framing::frame(style, b"/a\0\0")).unwrap();
+            client.shutdown(Shutdown::Write).unwrap();
+            let incoming = received(&mut sockets, 1);
+            let (sender, packet) = sender_and_packet(&incoming[0]);
+            assert_eq!(packet, b"/a\0\0");
+            // More than the kernel takes at once on some machines: the rest follows.
+            sockets.reply(sender, &long());
+            let mut deframer = Deframer::default();
+            let mut bytes = vec![0; 65_536];
+            let answer = loop {
+                if let Some(answer) = deframer.next().unwrap() {
+                    break answer;
+                }
+                let length = client.read(&mut bytes).unwrap();
+                assert!(length > 0, "the answer was cut short");
+                deframer.push(&bytes[..length]);
+                sockets.receive();
+            };
+            assert_eq!(deframer.style(), Some(style));
+            assert_eq!(answer, reply::encode(&long()));
+        }
+    }
+
+    #[test]
+    fn a_stream_that_cannot_be_read_is_said_and_ended() {
+        let mut sockets = sockets();
+        let mut client = stream(&sockets);
+        client.write_all(&[0x7f, 0xff, 0xff, 0xff]).unwrap();
+        let sender = match received(&mut sockets, 1).remove(0) {
+            Incoming::Broken(sender, FramingError::TooLong) => sender,
+            other => panic!("{other:?}"),
+        };
+        sockets.end(sender);
+        assert_eq!(client.read(&mut [0; 8]).unwrap(), 0);
+    }
+
+    #[test]
+    fn more_connections_than_there_is_room_for_are_turned_away() {
+        let mut sockets = sockets();
+        let mut clients: Vec<_> = (0..64).map(|_| stream(&sockets)).collect();
+        for client in &mut clients {
+            client.write_all(&framing::frame(Style::Length, b"/a\0\0")).unwrap();
+        }
+        assert_eq!(received(&mut sockets, 64).len(), 64);
+        let mut stranger = stream(&sockets);
+        sockets.receive();
+        assert_eq!(stranger.read(&mut [0; 8]).unwrap(), 0);
+        clients[0].write_all(&framing::frame(Style::Length, b"/b\0\0")).unwrap();
+        assert_eq!(received(&mut sockets, 1).len(), 1);
     }
 }

@@ -79,7 +79,10 @@ pub(super) fn first(seat: &ControlSeat) -> Result<Beginning, Failure> {
     let keeper = open_journal(settings, &header, &mut memo)?;
     let recorder = match &settings.record {
         None => None,
-        Some(path) => Some(Recorder::create(path, &seat.shape, 0).map_err(not_recorded)?),
+        Some(path) => {
+            let path = absolute(path);
+            Some(Recorder::create(&path, &seat.shape, 0).map_err(not_recorded)?)
+        }
     };
     memo.journal = keeper.as_ref().map(|keeper| keeper.path().to_owned());
     memo.recording = recorder.as_ref().map(Recorder::recording);
@@ -94,7 +97,7 @@ fn open_journal(
 ) -> Result<Option<Keeper>, Failure> {
     let path = match &settings.journal {
         JournalChoice::Off => return Ok(None),
-        JournalChoice::Named(path) => path.clone(),
+        JournalChoice::Named(path) => absolute(path),
         JournalChoice::Default => {
             let journals = settings.show.join("journal");
             fs::create_dir_all(&journals).map_err(|error| {
@@ -123,6 +126,11 @@ fn open_journal(
             Err(Failure::new(exit, format!("{error}; choose another name with --journal")))
         }
     }
+}
+
+/// Status is read from elsewhere: a path must mean the same there.
+fn absolute(path: &Path) -> PathBuf {
+    std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
 }
 
 /// A journal in the show folder is bounded; one that was asked for by name is kept whole.

@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use super::patch;
 use crate::cli::CheckArgs;
+use crate::cli::output::tell;
 use crate::exit::{Exit, Failure};
 
 #[derive(Serialize)]
@@ -28,16 +29,16 @@ pub(crate) fn check(args: &CheckArgs) -> Result<ExitCode, Failure> {
     let mistakes = checked.as_ref().err().map_or(&[][..], Vec::as_slice);
     if args.json {
         let told: Vec<_> = mistakes.iter().map(|it| Told { file: &name, mistake: it }).collect();
-        println!("{}", serde_json::to_string_pretty(&told).expect("mistakes can be written"));
+        tell!("{}", serde_json::to_string_pretty(&told).expect("mistakes can be written"));
     } else {
         for mistake in mistakes {
-            println!("{}", mistake.render(&name, &text));
+            tell!("{}", mistake.render(&name, &text));
         }
     }
     match &checked {
         Ok(plan) => {
             if !args.json {
-                println!("{name}: ok, {} modules", plan.modules().len());
+                tell!("{name}: ok, {} modules", plan.modules().len());
             }
             Ok(Exit::Done.into())
         }

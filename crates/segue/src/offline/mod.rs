@@ -18,9 +18,10 @@ use crate::files::journal::JournalReader;
 
 pub(crate) use patch::{compile, read_patch};
 
-/// `segue render`: a journal if the input begins like one, else a patch.
+/// `segue render`: a journal if the input begins like one or is called one, else a patch.
 pub(crate) fn render(args: &RenderArgs) -> Result<ExitCode, Failure> {
-    if JournalReader::looks_like_one(&args.input) {
+    let called_one = args.input.extension().is_some_and(|it| it == "journal");
+    if called_one || JournalReader::looks_like_one(&args.input) {
         return render_journal::render(args);
     }
     render_patch::render(args)

@@ -7,6 +7,7 @@ use segue_rack::catalog::{ModuleSpec, ParamSpec};
 
 use super::build;
 use crate::cli::ModulesArgs;
+use crate::cli::output::tell;
 use crate::exit::{Exit, Failure};
 
 /// Prints the catalog, or one type of it in full.
@@ -14,11 +15,11 @@ pub(crate) fn modules(args: &ModulesArgs) -> Result<ExitCode, Failure> {
     let catalog = segue_rack::catalog();
     let Some(name) = &args.kind else {
         if args.json {
-            println!("{}", pretty(&build::schema()));
+            tell!("{}", pretty(&build::schema()));
         } else {
             let width = catalog.iter().map(|it| it.name.len()).max().unwrap_or(0);
             for module in catalog {
-                println!("{:width$}  {}", module.name, module.summary);
+                tell!("{:width$}  {}", module.name, module.summary);
             }
         }
         return Ok(Exit::Done.into());
@@ -32,9 +33,9 @@ pub(crate) fn modules(args: &ModulesArgs) -> Result<ExitCode, Failure> {
         return Err(Failure::new(Exit::Usage, format!("no module type '{name}'; {hint}")));
     };
     if args.json {
-        println!("{}", pretty(module));
+        tell!("{}", pretty(module));
     } else {
-        print!("{}", panel(module));
+        tell!("{}", panel(module).trim_end());
     }
     Ok(Exit::Done.into())
 }

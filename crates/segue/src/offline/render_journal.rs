@@ -9,6 +9,7 @@ use super::output::Output;
 use super::player::Player;
 use super::{build, score};
 use crate::cli::RenderArgs;
+use crate::cli::output::tell;
 use crate::exit::{Exit, Failure};
 use crate::files::journal::{Damage, Header, JournalError, JournalReader, Record};
 
@@ -163,7 +164,7 @@ fn report(
             "first_difference": findings.first_difference, "concealed": findings.concealed,
             "gaps": findings.gaps, "damage": findings.damage.as_ref().map(ToString::to_string),
         });
-        println!("{report}");
+        tell!("{report}");
     }
     if let Some(block) = findings.first_difference {
         let at = seconds(block * BLOCK_FRAMES as u64);

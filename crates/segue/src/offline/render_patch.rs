@@ -7,6 +7,7 @@ use segue_rack::{BLOCK_FRAMES, Command, Setup};
 use super::output::Output;
 use super::player::{COMMAND, Player};
 use super::{compile, patch, score};
+use crate::cli::output::tell;
 use crate::cli::{RenderArgs, settings};
 use crate::exit::{Exit, Failure};
 use crate::files::journal;
@@ -49,7 +50,7 @@ pub(super) fn render(args: &RenderArgs) -> Result<ExitCode, Failure> {
             "input": args.input, "out": args.out, "frames": end, "rate": setup.rate,
             "seconds": end as f64 / f64::from(setup.rate),
         });
-        println!("{report}");
+        tell!("{report}");
     }
     Ok(Exit::Done.into())
 }

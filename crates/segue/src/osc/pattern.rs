@@ -1,7 +1,7 @@
 //! Address patterns of OSC 1.0: `?`, `*`, `[a-z]`, `[!a-z]`, `{this,that}`; none crosses a `/`.
 
 /// Steps after which a match is given up: a pattern made to be slow matches nothing.
-const STEPS_MAX: u32 = 4096;
+const STEPS_MAX: u32 = 1024;
 
 /// Whether `address` holds anything that makes it a pattern.
 pub(crate) fn is_pattern(address: &str) -> bool {

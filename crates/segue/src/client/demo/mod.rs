@@ -18,7 +18,8 @@ use segue_sys::clock;
 use super::conversation::Conversation;
 use super::status::{Seen, pause};
 use crate::cli::DemoArgs;
-use crate::cli::settings::Device;
+use crate::cli::output::tell;
+use crate::cli::settings::{Device, DeviceAsked};
 use crate::exit::{Exit, Failure};
 use crate::files::folder;
 use crate::host::door::Visit;
@@ -45,7 +46,7 @@ struct Report {
 
 /// Plays, hurts, renders afresh, compares.
 pub(crate) fn demo(args: &DemoArgs) -> Result<ExitCode, Failure> {
-    let device = match args.device.unwrap_or(Device::Auto) {
+    let device = match args.device.as_ref().map_or(Ok(Device::Auto), DeviceAsked::device)? {
         Device::Auto => {
             eprintln!(
                 "no sound device is built into this version: a timer keeps the time, and \
@@ -142,28 +143,30 @@ impl Report {
                 "samples_compared": self.comparison.samples,
                 "samples_differing": self.comparison.differing,
             });
-            println!("{report}");
+            tell!("{report}");
             return;
         }
-        println!("{}: {:.1} s", self.wav.display(), self.seconds);
-        println!(
+        tell!("{}: {:.1} s", self.wav.display(), self.seconds);
+        tell!(
             "the primary was killed or frozen {} times; failovers: {}",
-            self.wounds, self.failovers
+            self.wounds,
+            self.failovers
         );
-        println!(
+        tell!(
             "samples compared with a fresh render of the journal: {}; that differ: {}",
-            self.comparison.samples, self.comparison.differing
+            self.comparison.samples,
+            self.comparison.differing
         );
-        println!("blocks missed: {}", self.none_reads);
+        tell!("blocks missed: {}", self.none_reads);
         if self.none_reads > 0 {
             let lacks = if self.realtime {
                 "it was busy with other things; a longer --lead helps"
             } else {
                 "it grants no real-time priority: see `ulimit -r`, or LimitRTPRIO in a unit"
             };
-            println!("this machine was late: {lacks}");
+            tell!("this machine was late: {lacks}");
         }
-        println!("try next:\n  segue run &\n  segue send /test\n  segue status");
+        tell!("try next:\n  segue run &\n  segue send /test\n  segue status");
     }
 }
 
