@@ -95,7 +95,9 @@ pub(super) struct Guest {
 #[derive(Clone, Copy, Debug, Default)]
 struct Watch {
     crumb: Option<(Crumb, u64)>,
-    cpu_ns: u64,
+    /// Its processor clock at the tick after the crumb was first seen: clock and crumb are not
+    /// read at one instant, and what it did between the two must not count.
+    cpu_ns: Option<u64>,
     reached: u64,
     moved_ns: u64,
 }
@@ -184,7 +186,9 @@ impl Guest {
         let busy = matches!(seen.crumb.0, Crumb::Apply(_) | Crumb::Render(_));
         if watch.crumb != Some(seen.crumb) || watch.reached != seen.reached || !busy {
             watch.crumb = Some(seen.crumb);
-            watch.cpu_ns = cpu_ns;
+            watch.cpu_ns = None;
+        } else if watch.cpu_ns.is_none() {
+            watch.cpu_ns = Some(cpu_ns);
         }
         if watch.reached != seen.reached || !has_work || watch.moved_ns == 0 {
             watch.reached = seen.reached;
@@ -193,7 +197,7 @@ impl Guest {
         if seen.phase == Phase::Starting {
             return None;
         }
-        let spent = cpu_ns.saturating_sub(watch.cpu_ns);
+        let spent = watch.cpu_ns.map_or(0, |since| cpu_ns.saturating_sub(since));
         if busy && spent >= limits.loop_cpu_ns {
             return Some(Evidence::Looping(spent));
         }

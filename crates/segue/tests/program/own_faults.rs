@@ -33,7 +33,7 @@ fn strike(engine: &Engine, client: &Client, mode: &str, phase: &str, slot: usize
     assert!(client.sync(2).is_empty());
     let told = status["deaths"].as_array().and_then(|deaths| deaths.last().cloned());
     let told = told.expect("a death is told");
-    assert_eq!(told["slot"].as_u64(), Some(slot as u64));
+    assert_eq!(told["slot"].as_u64(), Some(slot as u64), "{mode} in {phase}: {told:#}");
     assert_eq!(told["generation"].as_u64(), Some(guest));
     told
 }
