@@ -57,8 +57,8 @@ impl AsFd for Event {
 }
 
 /// Signals turned into something to poll. They are blocked in the calling thread and in every
-/// thread it starts afterwards, so this is made before any other thread. A child that is
-/// spawned by this crate starts with none blocked.
+/// thread it starts afterwards, so this is made before any other thread. A child inherits that
+/// and undoes it: [`crate::process::unblock_signals`].
 #[derive(Debug)]
 pub struct Signals {
     fd: OwnedFd,

@@ -31,6 +31,11 @@ fn as_a_child() {
     fatal::install(region, AT, TAG, bell).unwrap();
     match role.as_str() {
         "wait" => drop(socket.receive(&mut hello)),
+        "mask" => {
+            process::unblock_signals();
+            segue_sys::event::raise_here(libc::SIGUSR1);
+            std::process::exit(6);
+        }
         "parent" => play_parent(&socket),
         "orphan" => {
             let stranger = process::die_with_parent(1);
@@ -221,6 +226,15 @@ fn a_child_dies_with_its_parent_and_notices_a_parent_already_gone() {
     let mut ended = Vec::new();
     wait_readable(&[grandchild.as_fd()], Some(Duration::from_secs(20)), &mut ended).unwrap();
     assert_eq!(ended, [true], "the grandchild outlived its parent");
+}
+
+#[test]
+fn what_a_parent_blocked_its_child_lets_through_again() {
+    let _blocked = segue_sys::event::Signals::catch(&[libc::SIGUSR1]).unwrap();
+    // Started by this thread, so that it inherits the mask.
+    let spawner = Spawner::start().unwrap();
+    let mut guest = Guest::new(&spawner, "mask");
+    assert_eq!(guest.change(), Change::Killed { signal: libc::SIGUSR1 });
 }
 
 #[test]

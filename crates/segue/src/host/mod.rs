@@ -28,6 +28,8 @@ pub(crate) use worker::worker_main;
 fn settle(parent: u32, build: u64, name: &str) -> io::Result<()> {
     process::die_with_parent(parent).map_err(io::Error::other)?;
     process::ignore_terminal();
+    // Only now: what came from the terminal meanwhile is ignored, not met.
+    process::unblock_signals();
     process::name_thread(name);
     abort_on_panic();
     if wire::build()? == build {

@@ -38,6 +38,15 @@ pub fn ignore_terminal() {
     }
 }
 
+/// Lets every signal through again: a child inherits what its parent blocked in order to read
+/// it from a descriptor. Call it before other threads are started.
+pub fn unblock_signals() {
+    // SAFETY: a signal set is plain data for which all zeros, the empty set, is a value.
+    let none: libc::sigset_t = unsafe { std::mem::zeroed() };
+    // SAFETY: the set is initialised, and the old mask is not wanted.
+    unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, &raw const none, std::ptr::null_mut()) };
+}
+
 /// Names the calling thread for `ps` and `top`; the name of the first thread is that of the
 /// process. Only the first 15 bytes are kept.
 pub fn name_thread(name: &str) {

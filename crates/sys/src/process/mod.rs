@@ -9,5 +9,5 @@ pub mod fatal;
 pub mod priority;
 mod spawn;
 
-pub use child::{Orphan, die_with_parent, ignore_terminal, name_thread};
+pub use child::{Orphan, die_with_parent, ignore_terminal, name_thread, unblock_signals};
 pub use spawn::{Change, Child, Order, Spawner};

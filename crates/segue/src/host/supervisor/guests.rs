@@ -78,18 +78,24 @@ impl Guests {
         self.seats[slot] = Seat::default();
     }
 
-    /// Looks at all of them, in order. What they print goes into the log.
-    pub(super) fn look(&mut self) -> Vec<monitor::Child> {
-        self.alarm.take();
-        (0..self.seats.len()).map(|slot| self.look_at(slot)).collect()
+    /// Looks at all of them, in order. What they print goes into the log. The kernel is asked
+    /// for more than their processor time only when something was `stirred`.
+    pub(super) fn look(&mut self, stirred: bool) -> Vec<monitor::Child> {
+        if stirred {
+            self.alarm.take();
+        }
+        (0..self.seats.len()).map(|slot| self.look_at(slot, stirred)).collect()
     }
 
-    fn look_at(&mut self, slot: usize) -> monitor::Child {
+    fn look_at(&mut self, slot: usize, stirred: bool) -> monitor::Child {
         self.receive(slot);
         let region = self.regions.slots[slot].region();
         let seat = &mut self.seats[slot];
-        seat.follow();
-        seat.listen(slot);
+        if stirred {
+            seat.follow();
+            seat.listen(slot);
+        }
+        seat.measure();
         let note = fatal::read(region, NOTE_AT, seat.generation).map(translated);
         monitor::Child {
             process: seat.process.clone(),
@@ -156,6 +162,11 @@ impl Seat {
                 Change::Continued => Process::Running { cpu_ns: 0 },
             };
         }
+    }
+
+    /// Its processor time, which shows a loop.
+    fn measure(&mut self) {
+        let Some(child) = &self.child else { return };
         if let Process::Running { cpu_ns } = &mut self.process {
             *cpu_ns = child.cpu_ns().unwrap_or(*cpu_ns);
         }

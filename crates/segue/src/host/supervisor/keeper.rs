@@ -107,10 +107,12 @@ impl Keeper {
         status.set_fact(Fact::ControlState, state);
     }
 
-    /// Looks after control; messages from it go into `asked`.
+    /// Looks after control; messages from it go into `asked`. The kernel is asked only when
+    /// something was `stirred`.
     pub(super) fn look(
         &mut self,
         now_ns: u64,
+        stirred: bool,
         spawner: &Spawner,
         asked: &mut Vec<ToSupervisor>,
     ) -> io::Result<Control> {
@@ -122,9 +124,11 @@ impl Keeper {
             }
             self.start(now_ns, spawner)?;
         }
-        self.hear(asked);
-        if let Some(change) = self.over()? {
-            return Ok(self.bury(change, now_ns));
+        if stirred {
+            self.hear(asked);
+            if let Some(change) = self.over()? {
+                return Ok(self.bury(change, now_ns));
+            }
         }
         let beat = self.regions.inbox.beat();
         let ready = self.regions.inbox.ready() == self.generation;

@@ -55,7 +55,7 @@ fn start(settings: &Settings) -> Result<Watch, Failure> {
     priority::no_core_dumps().map_err(bug)?;
     let ports = Ports::bind(&settings.osc)?;
     // Before any other thread, so that the signals come here.
-    let signals = [Signal::INT, Signal::TERM, Signal::HUP].map(Signal::as_raw);
+    let signals = [Signal::INT, Signal::TERM, Signal::HUP, Signal::CHILD].map(Signal::as_raw);
     let signals = Signals::catch(&signals).map_err(bug)?;
     let log = log::begin(settings.log);
 
@@ -100,6 +100,7 @@ fn start(settings: &Settings) -> Result<Watch, Failure> {
         revive: 0,
         closing: None,
         told: 0,
+        quiet_ticks: 0,
         _log: log,
     })
 }

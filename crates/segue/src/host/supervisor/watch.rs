@@ -15,6 +15,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use rustix::process::Signal;
 use segue_lockstep::memory::status::{Death, Fact};
 use segue_lockstep::monitor::{self, Action, Monitor, State};
 use segue_sys::event::{Event, Signals, wait_readable};
@@ -31,6 +32,8 @@ use crate::host::wire::ToSupervisor;
 
 /// Between two looks: less than a block, for half the lead is all a dying primary leaves.
 const TICK: Duration = Duration::from_millis(1);
+/// After so many quiet ticks the kernel is asked all the same: for what children print.
+const QUIET_TICKS: u32 = 16;
 /// How long control may take to close its files.
 const FILES_NS: u64 = 5_000_000_000;
 /// How long the closing fade may take on a timeline that does not move.
@@ -69,6 +72,8 @@ pub(super) struct Watch {
     pub(super) closing: Option<u64>,
     /// Deaths below this number were logged.
     pub(super) told: u64,
+    /// Ticks since something stirred.
+    pub(super) quiet_ticks: u32,
     /// After the guests and the keeper: their threads and children go first.
     pub(super) spawner: Spawner,
     pub(super) _log: WorkerGuard,
@@ -78,34 +83,37 @@ impl Watch {
     /// Watches until the engine has ended.
     pub(super) fn run(&mut self) -> Result<Exit, Failure> {
         loop {
-            match self.tick() {
-                Ok(None) => self.sleep().map_err(bug)?,
-                Ok(Some(exit)) => return Ok(exit),
-                Err(failure) => return Err(failure),
+            self.quiet_ticks += 1;
+            let stirred = self.sleep().map_err(bug)? || self.quiet_ticks >= QUIET_TICKS;
+            if stirred {
+                self.quiet_ticks = 0;
+            }
+            if let Some(exit) = self.tick(stirred)? {
+                return Ok(exit);
             }
         }
     }
 
-    fn tick(&mut self) -> Result<Option<Exit>, Failure> {
+    fn tick(&mut self, stirred: bool) -> Result<Option<Exit>, Failure> {
         let now_ns = clock::monotonic_ns();
-        if self.hear_the_end(now_ns) {
+        if stirred && self.hear_the_end(now_ns) {
             return Ok(Some(Exit::Done));
         }
         let mut asked = std::mem::take(&mut self.asked);
-        let control = self.keeper.look(now_ns, &self.spawner, &mut asked).map_err(bug)?;
+        let control = self.keeper.look(now_ns, stirred, &self.spawner, &mut asked).map_err(bug)?;
         self.keeper.tell(&self.regions.status, control);
         asked.drain(..).for_each(|message| self.obey(message));
         self.asked = asked;
         let end = match &self.stage {
-            Stage::Patch => self.wait_for_patch(control, now_ns),
-            Stage::Workers => self.wait_for_workers(now_ns)?,
+            Stage::Patch => self.wait_for_patch(control, now_ns, stirred),
+            Stage::Workers => self.wait_for_workers(now_ns, stirred)?,
             Stage::Playing(driver) if driver.is_finished() => {
                 tracing::info!("the timeline has ended");
                 self.stage = Stage::Files(now_ns);
                 self.wait_for_files(control, now_ns)
             }
             Stage::Playing(_) => {
-                self.watch_guests(now_ns);
+                self.watch_guests(now_ns, stirred);
                 self.check_playing(now_ns)?
             }
             Stage::Files(_) => self.wait_for_files(control, now_ns),
@@ -114,12 +122,12 @@ impl Watch {
         Ok(end)
     }
 
-    fn wait_for_patch(&mut self, control: Control, now_ns: u64) -> Option<Exit> {
+    fn wait_for_patch(&mut self, control: Control, now_ns: u64, stirred: bool) -> Option<Exit> {
         match control {
             Control::Exited(exit) => Some(exit),
             Control::Ready => {
                 self.stage = Stage::Workers;
-                self.watch_guests(now_ns);
+                self.watch_guests(now_ns, stirred);
                 None
             }
             // Nothing was played, so there is nothing to fade.
@@ -127,8 +135,8 @@ impl Watch {
         }
     }
 
-    fn wait_for_workers(&mut self, now_ns: u64) -> Result<Option<Exit>, Failure> {
-        self.watch_guests(now_ns);
+    fn wait_for_workers(&mut self, now_ns: u64, stirred: bool) -> Result<Option<Exit>, Failure> {
+        self.watch_guests(now_ns, stirred);
         if self.monitor.is_given_up() {
             return Err(self.all_given_up());
         }
@@ -170,8 +178,9 @@ impl Watch {
     /// Signals and the door; true when the end was asked for twice.
     fn hear_the_end(&mut self, now_ns: u64) -> bool {
         let mut times = 0;
-        while self.signals.take().is_some() {
-            times += 1;
+        while let Some(signal) = self.signals.take() {
+            // That of a child that stopped or ended has done its work by waking this thread.
+            times += u32::from(signal != Signal::CHILD.as_raw());
         }
         times += u32::from(self.stop.take());
         for _ in 0..times {
@@ -205,8 +214,8 @@ impl Watch {
     }
 
     /// One step of the monitor over what there is to see, and what it decided.
-    fn watch_guests(&mut self, now_ns: u64) {
-        let children = self.guests.look();
+    fn watch_guests(&mut self, now_ns: u64, stirred: bool) {
+        let children = self.guests.look(stirred);
         let Regions { orders, status, slots, .. } = &self.regions;
         let revive = std::mem::take(&mut self.revive);
         let seen = monitor::observe(now_ns, orders, status, slots, children, revive);
@@ -262,11 +271,14 @@ impl Watch {
         Failure::new(Exit::Bug, text)
     }
 
-    fn sleep(&self) -> io::Result<()> {
+    /// Sleeps for a tick; true when something stirred before it was over.
+    fn sleep(&self) -> io::Result<bool> {
         let own = [self.signals.as_fd(), self.stop.as_fd()];
         let guests = self.guests.fds().chain(self.keeper.fds());
         let fds: Vec<_> = own.into_iter().chain(guests).collect();
-        wait_readable(&fds, Some(TICK), &mut Vec::with_capacity(fds.len()))
+        let mut ready = Vec::with_capacity(fds.len());
+        wait_readable(&fds, Some(TICK), &mut ready)?;
+        Ok(ready.contains(&true))
     }
 }
 
