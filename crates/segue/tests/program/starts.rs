@@ -162,3 +162,20 @@ fn a_suspended_supervisor_blames_nobody() {
     assert_eq!(status["control"]["restarts"], 0);
     engine.stop().assert_identical();
 }
+
+/// A control that hangs is killed after two seconds and has a successor; nothing is heard, lost
+/// or forgotten.
+#[test]
+fn a_control_that_hangs_is_replaced() {
+    let engine = Start::new().arg(patch("first.toml")).play();
+    engine.must(&["send", "/gate/env", "1"]);
+    engine.must(&["send", "/mod/osc/freq", "321"]);
+    let status = engine.wait_whole(0);
+    send_signal(status["control"]["pid"].as_u64(), Signal::STOP);
+    let status = engine.wait("control was replaced", |status| {
+        status["control"]["generation"] == 2 && status["health"] == "ok"
+    });
+    assert_eq!(status["control"]["restarts"], 1, "{status:#}");
+    assert_eq!(engine.must(&["send", "/mod/osc/freq"]).trim(), "/mod/osc/freq 321.0");
+    engine.stop().assert_identical();
+}

@@ -182,3 +182,93 @@ fn bells(parts: &Parts) -> impl Iterator<Item = (&AtomicU32, u32)> {
     let slots = parts.slots.iter().map(|slot| slot.bell());
     slots.chain([parts.inbox.bell(), parts.orders.bell()]).map(|bell| (bell, bell.load(Acquire)))
 }
+
+#[cfg(test)]
+mod tests {
+    use segue_lockstep::Shape;
+    use segue_lockstep::memory::inbox::Inbox;
+    use segue_lockstep::memory::orders::Orders;
+    use segue_lockstep::memory::slot::Slot;
+    use segue_lockstep::memory::status::{Counter, Status};
+    use segue_lockstep::memory::tap::Tap;
+    use segue_lockstep::playout::{Driver, Pace, Parts, Playout};
+    use segue_sys::Region;
+    use segue_sys::testing::{Guard, WAITING, assert_no_alloc, with_only_calls};
+
+    use super::{Drive, Reins};
+    use crate::cli::settings::Device;
+
+    #[global_allocator]
+    static GUARD: Guard = Guard;
+
+    /// A driver of 100 frames a turn over slots that nobody sits in.
+    fn drive() -> Drive {
+        let shape = Shape { slots: 2, channels: 2, rate: 8000, state_words: 16 };
+        let slot = || Slot::new(Region::heap(Slot::words(&shape)), &shape).unwrap();
+        let parts = Parts {
+            orders: Orders::new(Region::heap(Orders::words())).unwrap(),
+            slots: vec![slot(), slot()],
+            inbox: Inbox::new(Region::heap(Inbox::words())).unwrap(),
+            tap: Tap::new(Region::heap(Tap::words(&shape)), &shape).unwrap(),
+            status: Status::new(Region::heap(Status::words())).unwrap(),
+        };
+        let pace = Pace { lead: 4, freewheel: false, period: 100 };
+        Drive {
+            playout: Playout::new(shape, parts.clone(), pace),
+            parts,
+            device: Device::Null { period: Some(100) },
+            rate: 8000,
+            channels: 2,
+            fade: ([7; 4], 3),
+            reins: Reins::new().into(),
+        }
+    }
+
+    #[test]
+    fn a_turn_neither_allocates_nor_calls_the_kernel_but_to_wake() {
+        let mut drive = drive();
+        for round in 0..100_u64 {
+            assert!(drive.parts.inbox.send(round, 1, &[[round; 4]]).is_some());
+        }
+        let mut out = vec![0.0; 200];
+        with_only_calls(WAITING, || {
+            assert_no_alloc(|| {
+                for _ in 0..100 {
+                    assert_eq!(drive.turn(&mut out), 100);
+                }
+            });
+        });
+        assert_eq!(drive.parts.status.counter(Counter::Applied), 100);
+        // 10,000 frames, and the last block only begun.
+        assert_eq!(drive.parts.orders.playhead(), 157);
+    }
+
+    /// S51: two who drive would play the timeline at double speed.
+    #[test]
+    fn who_does_not_hold_the_token_plays_silence_and_moves_nothing() {
+        let mut drive = drive();
+        drive.turn(&mut vec![0.0; 200]);
+        let before = (drive.parts.orders.playhead(), drive.parts.orders.sealed());
+        drive.reins.token.hand_to(Driver(2));
+        let mut out = vec![1.0; 200];
+        assert_eq!(drive.turn(&mut out), 100);
+        assert!(out.iter().all(|sample| *sample == 0.0));
+        assert_eq!((drive.parts.orders.playhead(), drive.parts.orders.sealed()), before);
+    }
+
+    #[test]
+    fn asked_to_close_it_says_farewell_once_and_ends() {
+        let mut drive = drive();
+        let mut out = vec![0.0; 200];
+        drive.turn(&mut out);
+        let sealed = drive.parts.orders.sealed();
+        drive.reins.close();
+        let turns = (0..100).take_while(|_| {
+            drive.turn(&mut out);
+            !drive.playout.ended()
+        });
+        assert!(turns.count() < 20);
+        assert_eq!(drive.parts.orders.end(), Some(sealed + 3));
+        assert_eq!((drive.parts.orders.head(), drive.parts.orders.playhead()), (1, sealed + 3));
+    }
+}
