@@ -205,7 +205,9 @@ mod tests {
                     let mut got = [0; 4];
                     let found = ring.read(asked, &mut got);
                     match model.iter().find(|(n, _)| *n == asked) {
-                        Some((_, kept)) => assert_eq!((found, &got), (Entry::Whole { tag: 7 }, kept)),
+                        Some((_, kept)) => {
+                            assert_eq!((found, &got), (Entry::Whole { tag: 7 }, kept));
+                        }
                         None => assert_eq!(found, Entry::Passed),
                     }
                 }
