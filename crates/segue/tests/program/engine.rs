@@ -245,8 +245,8 @@ impl Ended {
         std::fs::read(self.folder.path().join("live.wav")).expect("a recording")
     }
 
-    /// Ended with 0, and the journal renders to the bytes that were recorded.
-    pub(crate) fn assert_identical(&self) {
+    /// The journal of a show that ended with 0, rendered.
+    pub(crate) fn rendered(&self) -> Vec<u8> {
         assert_eq!(self.status.code(), Some(0), "it ended in order:\n{}", self.log);
         let again = self.folder.path().join("again.wav");
         let journal = self.folder.path().join("show.journal");
@@ -254,7 +254,12 @@ impl Ended {
         let output = output.expect("render runs");
         let said = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "render: {}\n{said}", output.status);
-        let (live, again) = (self.recording(), std::fs::read(again).expect("a rendering"));
+        std::fs::read(again).expect("a rendering")
+    }
+
+    /// Ended with 0, and the journal renders to the bytes that were recorded.
+    pub(crate) fn assert_identical(&self) {
+        let (live, again) = (self.recording(), self.rendered());
         assert_eq!(live.len(), again.len(), "as long\n{}", self.log);
         let differ = live.iter().zip(&again).position(|(a, b)| a != b);
         assert_eq!(differ, None, "the first byte that differs\n{}", self.log);

@@ -6,6 +6,9 @@
 mod client;
 mod engine;
 mod faults;
+mod files;
+mod messages;
 mod own_faults;
+mod peers;
 mod processes;
 mod starts;

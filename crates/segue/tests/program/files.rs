@@ -1,0 +1,125 @@
+//! The program and its files: renders, damaged journals, exit codes, and the demo.
+
+use std::path::Path;
+use std::process::Output;
+
+use serde_json::Value;
+
+use crate::client::Client;
+use crate::engine::{Start, patch, segue};
+
+const WAV_HEADER_BYTES: usize = 78;
+
+fn run(arguments: &[&str], folder: &Path) -> Output {
+    let mut command = segue();
+    command.args(arguments).current_dir(folder).env("XDG_DATA_HOME", folder);
+    command.env("XDG_CONFIG_HOME", folder).output().expect("the program runs")
+}
+
+fn said(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+#[test]
+fn each_way_to_fail_has_its_own_number_and_says_what_to_do() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let first = patch("first.toml");
+    let first = first.to_str().expect("a path that is text");
+    let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text);
+    write("bad.toml", "segue = 1\n[out]\nin = \"bas\"\n").expect("written");
+    write("taken.wav", "mine").expect("written");
+    write("bad.journal", "segue-show?").expect("written");
+    write("config.toml", "chanels = 2\n").expect("written");
+    let quiet = "127.0.0.1:9";
+    let table: [(&[&str], i32, &str); 14] = [
+        (&["perform"], 64, "perform"),
+        (&["run", "--channels", "9"], 64, "1..=8"),
+        (&["render", first, "-o", "x.wav"], 64, "--for"),
+        (&["check", "bad.toml"], 65, ""),
+        (&["run", "bad.toml", "--osc", "127.0.0.1:0"], 65, "bad.toml:3:7: error"),
+        (&["render", "bad.journal", "-o", "x.wav"], 65, "no journal"),
+        (&["render", "none.toml", "--for", "1", "-o", "x.wav"], 66, "none.toml"),
+        (&["run", "none.toml", "--osc", "127.0.0.1:0"], 66, "none.toml"),
+        (&["run", "--device", "jack"], 69, "--device null"),
+        (&["send", "--osc", quiet, "/test"], 69, "segue run"),
+        (&["render", first, "--for", "1", "-o", "taken.wav"], 73, "--force"),
+        (&["run", "--osc", "127.0.0.1:0", "--record", "taken.wav"], 73, "--record"),
+        (&["status", "--osc", quiet, "--wait", "50ms"], 75, "not healthy"),
+        (&["run", "--config", "config.toml"], 78, "did you mean 'channels'?"),
+    ];
+    for (arguments, code, expected) in table {
+        let output = run(arguments, folder.path());
+        let said = said(&output);
+        assert_eq!(output.status.code(), Some(code), "{arguments:?}: {said}");
+        assert!(said.contains(expected), "{arguments:?}: {said}");
+    }
+    assert_eq!(std::fs::read(folder.path().join("taken.wav")).expect("still there"), b"mine");
+    assert!(!folder.path().join("x.wav").exists());
+}
+
+#[test]
+fn a_part_of_a_journal_renders_to_that_part_and_a_cut_one_up_to_the_cut() {
+    let engine = Start::new().arg(patch("demo.toml")).play();
+    let client = Client::new(engine.port());
+    for hertz in [110.0, 220.0, 165.0] {
+        client.send("/gate/bass_env", &[rosc::OscType::Int(1)]);
+        client.send("/mod/bass/freq", &[rosc::OscType::Float(hertz)]);
+        engine.play_on(300);
+    }
+    let ended = engine.stop();
+    ended.assert_identical();
+    let folder = ended.folder.path();
+    let heard = ended.recording().split_off(WAV_HEADER_BYTES);
+
+    let part = ["render", "show.journal", "--from", "250ms", "--for", "500ms", "-o", "part.wav"];
+    let output = run(&part, folder);
+    assert!(output.status.success(), "{}", said(&output));
+    let mut part = std::fs::read(folder.join("part.wav")).expect("the part");
+    assert_eq!(part[62..70], 12_000_u64.to_le_bytes(), "the frame it begins at");
+    assert_eq!(part.split_off(WAV_HEADER_BYTES), heard[12_000 * 8..36_000 * 8]);
+
+    let mut bytes = std::fs::read(folder.join("show.journal")).expect("the journal");
+    bytes.truncate(bytes.len() * 2 / 3);
+    std::fs::write(folder.join("cut.journal"), bytes).expect("written");
+    let output = run(&["render", "cut.journal", "-o", "cut.wav", "--json"], folder);
+    assert_eq!(output.status.code(), Some(65), "{}", said(&output));
+    assert!(said(&output).contains("damaged at byte"), "{}", said(&output));
+    let report: Value = serde_json::from_slice(&output.stdout).expect("a report");
+    assert_eq!(report["blocks_differing"], 0);
+    let cut = std::fs::read(folder.join("cut.wav")).expect("the file").split_off(WAV_HEADER_BYTES);
+    assert!(!cut.is_empty() && cut == heard[..cut.len()]);
+}
+
+#[test]
+fn a_patch_and_its_score_render_to_the_same_bytes_each_time() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (demo, score) = (patch("demo.toml"), patch("demo.osc"));
+    let mut files = Vec::new();
+    for out in ["one.wav", "two.wav"] {
+        let mut command = segue();
+        command.arg("render").arg(&demo).arg("--commands").arg(&score);
+        let output = command.args(["--for", "5s", "-o"]).arg(folder.path().join(out)).output();
+        let output = output.expect("render runs");
+        assert!(output.status.success(), "{}", said(&output));
+        files.push(std::fs::read(folder.path().join(out)).expect("a file"));
+    }
+    assert_eq!(files[0].len(), WAV_HEADER_BYTES + 5 * 48_000 * 8);
+    assert!(files[0] == files[1]);
+    assert!(files[0][WAV_HEADER_BYTES..].iter().any(|byte| *byte != 0));
+}
+
+#[test]
+fn the_demo_proves_that_nothing_was_heard() {
+    let folder = tempfile::tempdir().expect("a folder");
+    for expected in ["segue-demo.wav", "segue-demo-2.wav"] {
+        let demo = ["demo", "--device", "freewheel:8x", "--for", "9s", "--json"];
+        let output = run(&demo, folder.path());
+        assert!(output.status.success(), "{}", said(&output));
+        let report: Value = serde_json::from_slice(&output.stdout).expect("a report");
+        assert_eq!(report["wav"], expected);
+        assert_eq!(report["samples_differing"], 0);
+        assert_eq!(report["samples_compared"], 9 * 48_000 * 2);
+        assert!(report["failovers"].as_u64() >= Some(2), "{report}");
+        assert_eq!(report["failovers"], report["hurt"]);
+    }
+}
