@@ -51,6 +51,7 @@ pub(crate) enum Verb {
     /// Plays a built-in piece, kills its own primary every two seconds, and compares the samples
     Demo(DemoArgs),
     /// The live engine; without PATCH an empty rack that waits
+    #[command(args_override_self = true)]
     Run(Box<RunArgs>),
     /// Renders a patch or a journal to a WAV file, faster than real time
     Render(RenderArgs),
