@@ -5,6 +5,7 @@
 
 use crate::memory::inbox::{Count, Inbox};
 use crate::memory::orders::Orders;
+use crate::memory::plans::Plans;
 use crate::memory::slot::{Crumb, Phase, Slot};
 use crate::memory::status::{Change, Counter, Death, Fact, SlotFacts, Status};
 use crate::memory::tap::{Found, Tap};
@@ -26,6 +27,8 @@ pub struct Views {
     pub inbox: Inbox,
     /// The tap.
     pub tap: Tap,
+    /// The plans.
+    pub plans: Plans,
 }
 
 /// How the engine is.
@@ -109,6 +112,11 @@ pub struct Snapshot {
     pub changes: Vec<Change>,
     /// The last second as it was played.
     pub levels: Levels,
+    /// The newest state of the instrument that is whole.
+    pub state: Option<Vec<u64>>,
+    /// The plan in force.
+    pub plan: Option<Vec<u8>>,
+    counters: Vec<u64>,
     status: Status,
     inbox: Inbox,
 }
@@ -118,6 +126,9 @@ impl Snapshot {
     #[must_use]
     pub fn read(views: &mut Views, now_ns: u64) -> Self {
         let Views { orders, status, .. } = &*views;
+        // What is counted before what is so: whoever sees a death counted sees its slot empty
+        // or filled again, never as it was before.
+        let (counters, deaths) = (status.counters(), status.deaths());
         let slots: Vec<SlotSnapshot> =
             (0..views.shape.slots).map(|slot| read_slot(views, slot)).collect();
         let mut snapshot = Self {
@@ -129,9 +140,12 @@ impl Snapshot {
             period: orders.period(),
             primary: orders.primary(),
             device: status.device(),
-            deaths: status.deaths(),
+            counters,
+            deaths,
             changes: status.changes(),
             levels: Levels::default(),
+            state: newest_state(&views.slots),
+            plan: views.plans.newest().and_then(|number| views.plans.read(number)),
             status: status.clone(),
             inbox: views.inbox.clone(),
             slots,
@@ -150,7 +164,7 @@ impl Snapshot {
     /// A counter of the supervisor's. `[control]`
     #[must_use]
     pub fn counter(&self, counter: Counter) -> u64 {
-        self.status.counter(counter)
+        self.counters.get(counter as usize).copied().unwrap_or(0)
     }
 
     /// A counter of control's. `[control]`
@@ -238,6 +252,12 @@ fn recent(views: &Views, place: &Slot, generation: u64, published: u64) -> (Rend
     let of = |part| at(part).copied().unwrap_or(0);
     let render = RenderTimes { p50_ns: of(50), p99_ns: of(99), max_ns: of(100) };
     (render, meter.levels())
+}
+
+fn newest_state(slots: &[Slot]) -> Option<Vec<u64>> {
+    let mut areas: Vec<_> = slots.iter().flat_map(|place| place.areas()).collect();
+    areas.sort_by_key(|area| std::cmp::Reverse(area.claim().map(|mark| mark.block)));
+    areas.into_iter().find_map(|area| area.read()).map(|(_, state)| state)
 }
 
 fn last_second(views: &mut Views, playhead: u64) -> Levels {

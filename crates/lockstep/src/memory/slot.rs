@@ -78,6 +78,14 @@ impl Crumb {
         }
     }
 
+    /// What it is and its number, as deaths are told: 0 idle, 1 a command, 2 a module, 3 a
+    /// checkpoint, 4 loading. `[any]`
+    #[must_use]
+    pub fn to_numbers(self) -> (u64, u64) {
+        let word = self.to_word();
+        (word & 0xff, word >> 8)
+    }
+
     fn from_word(word: u64) -> Self {
         match word & 0xff {
             1 => Self::Apply(word >> 8),

@@ -231,6 +231,12 @@ impl Status {
         self.region.load(COUNTERS + counter as usize, Acquire)
     }
 
+    /// All counters at once, by the number of [`Counter`]. `[control]`
+    #[must_use]
+    pub fn counters(&self) -> Vec<u64> {
+        (COUNTERS..COUNTERS + COUNTERS_LEN).map(|at| self.region.load(at, Acquire)).collect()
+    }
+
     /// Counts one more; only the counter's own writer may. `[audio]`
     pub fn count(&self, counter: Counter) {
         let at = COUNTERS + counter as usize;

@@ -54,6 +54,12 @@ pub enum Action {
 /// burying are the host's. `[control]`
 pub fn perform(actions: &[Action], orders: &Orders, status: &Status) -> bool {
     let mut rang = false;
+    // How the slots stand before what is counted: see `Snapshot::read`.
+    for action in actions {
+        if let Action::Slot(slot, facts) = action {
+            status.set_slot(*slot, *facts);
+        }
+    }
     for action in actions {
         match action {
             Action::Primary(slot) => {
@@ -70,8 +76,8 @@ pub fn perform(actions: &[Action], orders: &Orders, status: &Status) -> bool {
             Action::Count(counter) => status.count(*counter),
             Action::Death(death) => status.tell_death(death),
             Action::Change(change) => status.tell_change(change),
-            Action::Slot(slot, facts) => status.set_slot(*slot, *facts),
-            Action::Spawn { .. } | Action::Kill { .. } | Action::Bury { .. } => {}
+            Action::Slot(..) | Action::Spawn { .. } | Action::Kill { .. } | Action::Bury { .. } => {
+            }
         }
     }
     rang

@@ -279,7 +279,7 @@ impl Monitor {
                 Process::Exited { code } => Some(code),
                 _ => None,
             },
-            crumb: crumb_words(if sat { at.crumb.0 } else { Crumb::Load }),
+            crumb: if sat { at.crumb.0 } else { Crumb::Load }.to_numbers(),
             crumb_block: if sat { at.crumb.1 } else { 0 },
             was_primary: guest.was_primary,
             lockstep_again_ns: 0,
@@ -312,16 +312,5 @@ impl Monitor {
             self.pending = pending;
             actions.push(Action::Pending(pending));
         }
-    }
-}
-
-/// A breadcrumb as two words: what, and its number.
-fn crumb_words(crumb: Crumb) -> (u64, u64) {
-    match crumb {
-        Crumb::Idle => (0, 0),
-        Crumb::Apply(number) => (1, number),
-        Crumb::Render(module) => (2, u64::from(module)),
-        Crumb::Checkpoint => (3, 0),
-        Crumb::Load => (4, 0),
     }
 }

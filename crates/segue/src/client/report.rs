@@ -5,6 +5,7 @@ use segue_lockstep::memory::status::{Counter, Death, Fact};
 use segue_lockstep::monitor::State;
 use segue_lockstep::snapshot::{Health, SlotSnapshot, Snapshot};
 use segue_lockstep::{BLOCK_FRAMES, Shape};
+use segue_rack::{Plan, Rack, Setup};
 use serde_json::{Value, json};
 
 use crate::control::memo::Memo;
@@ -15,8 +16,9 @@ pub(crate) fn json(snapshot: &Snapshot, shape: &Shape) -> Value {
     let memo = memo(snapshot);
     let mut problems = snapshot.problems.clone();
     problems.extend(memo.problems.iter().cloned());
+    let panel = panel(snapshot, shape);
     let slots = snapshot.slots.iter().zip(0_u32..);
-    let slots: Vec<_> = slots.map(|(slot, at)| slot_json(snapshot, slot, at)).collect();
+    let slots: Vec<_> = slots.map(|(slot, at)| slot_json(snapshot, slot, at, &memo)).collect();
     let deaths: Vec<_> = snapshot.deaths.iter().map(|it| death_json(snapshot, it, &memo)).collect();
     let changes: Vec<_> = snapshot
         .changes
@@ -35,6 +37,8 @@ pub(crate) fn json(snapshot: &Snapshot, shape: &Shape) -> Value {
         "recording": memo.recording.as_ref().map(|it| &it.path),
         "journal": memo.journal,
         "slots": slots,
+        "master": panel.as_ref().map(master_json),
+        "gates": panel.as_ref().map(|(plan, rack)| gates_json(plan, rack)),
         "control": {
             "pid": snapshot.fact(Fact::ControlPid),
             "generation": snapshot.fact(Fact::ControlGeneration),
@@ -150,7 +154,50 @@ fn engine_json(snapshot: &Snapshot, shape: &Shape, memo: &Memo) -> Value {
     })
 }
 
-fn slot_json(snapshot: &Snapshot, slot: &SlotSnapshot, at: u32) -> Value {
+/// The instrument as the newest checkpoint has it, to see its knobs.
+fn panel(snapshot: &Snapshot, shape: &Shape) -> Option<(Plan, Rack)> {
+    let plan = Plan::from_bytes(snapshot.plan.as_deref()?).ok()?;
+    let setup = Setup {
+        rate: shape.rate,
+        channels: u16::try_from(shape.channels).ok()?,
+        state_bytes: shape.state_words * 8,
+    };
+    let mut rack = Rack::new(&plan, &setup).ok()?;
+    if let Some(state) = &snapshot.state {
+        rack.restore(state).ok()?;
+    }
+    Some((plan, rack))
+}
+
+fn master_json((_, rack): &(Plan, Rack)) -> Value {
+    let (gain, muted) = rack.master();
+    json!({ "gain": gain, "muted": muted })
+}
+
+fn gates_json(plan: &Plan, rack: &Rack) -> Value {
+    let modules = plan.modules().iter().zip(0_u16..);
+    let gates = modules.filter_map(|(module, at)| {
+        module.spec().has_gate.then(|| (module.id().to_owned(), json!(rack.gate(at))))
+    });
+    Value::Object(gates.collect())
+}
+
+/// What a slot that does not play waits for.
+fn waiting_for(slot: &SlotSnapshot, now_ns: u64) -> Option<String> {
+    match slot.state {
+        State::Lockstep => None,
+        State::Starting => Some("its worker to load the plan".to_owned()),
+        State::Joining => Some(format!("replay, now at block {}", slot.reached)),
+        State::Leaving => Some("the end of its worker".to_owned()),
+        State::Empty => {
+            let wait_ms = slot.facts.retry_ns.saturating_sub(now_ns) / 1_000_000;
+            Some(format!("its next worker, in {wait_ms} ms"))
+        }
+        State::GivenUp => Some("/engine/revive".to_owned()),
+    }
+}
+
+fn slot_json(snapshot: &Snapshot, slot: &SlotSnapshot, at: u32, memo: &Memo) -> Value {
     let facts = &slot.facts;
     let now_ns = segue_sys::clock::monotonic_ns();
     let us = |ns: u64| ns as f64 / 1000.0;
@@ -169,8 +216,11 @@ fn slot_json(snapshot: &Snapshot, slot: &SlotSnapshot, at: u32) -> Value {
         "role": if slot.primary { "primary" } else { "standby" },
         "state": state,
         "generation": facts.generation,
-        "uptime_s": now_ns.saturating_sub(facts.since_ns) as f64 / 1e9,
+        "uptime_s": now_ns.saturating_sub(facts.born_ns) as f64 / 1e9,
+        "waiting_for": waiting_for(slot, now_ns),
+        "breadcrumb": crumb_text(slot.crumb.0.to_numbers(), slot.crumb.1, memo),
         "last_block": slot.last_block,
+        "last_block_age_ms": now_ns.saturating_sub(facts.moved_ns) as f64 / 1e6,
         "behind_blocks": behind,
         "restarts": facts.restarts,
         "render_us": {
@@ -219,15 +269,14 @@ fn death_json(snapshot: &Snapshot, death: &Death, memo: &Memo) -> Value {
         "cause": death.cause,
         "signal": signal,
         "exit_code": death.exit_code,
-        "breadcrumb": breadcrumb(death, memo),
+        "breadcrumb": crumb_text(death.crumb, death.crumb_block, memo),
         "last_words": death.last_words,
         "lockstep_again_ms": again,
     })
 }
 
-/// What a worker was doing when it died, in words.
-fn breadcrumb(death: &Death, memo: &Memo) -> String {
-    let (kind, number) = death.crumb;
+/// What a worker does, or did when it died, in words.
+fn crumb_text((kind, number): (u64, u64), block: u64, memo: &Memo) -> String {
     let doing = match kind {
         1 => format!("command {number}"),
         2 => {
@@ -238,7 +287,7 @@ fn breadcrumb(death: &Death, memo: &Memo) -> String {
         4 => "loading".to_owned(),
         _ => "idle".to_owned(),
     };
-    format!("block {}, {doing}", death.crumb_block)
+    format!("block {block}, {doing}")
 }
 
 /// A moment of the monotonic clock on the calendar.

@@ -57,6 +57,7 @@ impl Seen {
             slots: visit.slots.clone(),
             inbox: visit.inbox.clone(),
             tap: visit.tap.clone(),
+            plans: visit.plans.clone(),
         };
         let snapshot = Snapshot::read(&mut views, clock::monotonic_ns());
         Self { shape: visit.shape, snapshot }

@@ -222,6 +222,7 @@ fn status(seat: &ControlSeat) -> String {
         slots: seat.slots.clone(),
         inbox: seat.inbox.clone(),
         tap: seat.tap.clone(),
+        plans: seat.plans.clone(),
     };
     let snapshot = Snapshot::read(&mut views, segue_sys::clock::monotonic_ns());
     report::json(&snapshot, &seat.shape).to_string()

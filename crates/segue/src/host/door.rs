@@ -14,6 +14,7 @@ use rustix::process::{Pid, PidfdFlags};
 use segue_lockstep::Shape;
 use segue_lockstep::memory::inbox::Inbox;
 use segue_lockstep::memory::orders::Orders;
+use segue_lockstep::memory::plans::Plans;
 use segue_lockstep::memory::slot::Slot;
 use segue_lockstep::memory::status::Status;
 use segue_lockstep::memory::tap::Tap;
@@ -66,6 +67,8 @@ pub(crate) struct Visit {
     pub(crate) inbox: Inbox,
     /// What was played.
     pub(crate) tap: Tap,
+    /// Compiled patches.
+    pub(crate) plans: Plans,
     /// The workers' places.
     pub(crate) slots: Vec<Slot>,
     port: u16,
@@ -98,6 +101,7 @@ pub(crate) fn ask(port: u16) -> Result<Visit, DoorError> {
     let status = Status::new(next()?).ok_or(DoorError::Strange)?;
     let inbox = Inbox::new(next()?).ok_or(DoorError::Strange)?;
     let tap = Tap::new(next()?, &shape).ok_or(DoorError::Strange)?;
+    let plans = Plans::new(next()?).ok_or(DoorError::Strange)?;
     let mut slots = Vec::new();
     for _ in 0..shape.slots {
         slots.push(Slot::new(next()?, &shape).ok_or(DoorError::Strange)?);
@@ -106,7 +110,7 @@ pub(crate) fn ask(port: u16) -> Result<Visit, DoorError> {
         .ok()
         .and_then(Pid::from_raw)
         .and_then(|pid| rustix::process::pidfd_open(pid, PidfdFlags::empty()).ok());
-    Ok(Visit { pid: view.pid, shape, orders, status, inbox, tap, slots, port, process })
+    Ok(Visit { pid: view.pid, shape, orders, status, inbox, tap, plans, slots, port, process })
 }
 
 impl Visit {
@@ -216,6 +220,7 @@ mod tests {
     use segue_lockstep::Shape;
     use segue_lockstep::memory::inbox::Inbox;
     use segue_lockstep::memory::orders::Orders;
+    use segue_lockstep::memory::plans::Plans;
     use segue_lockstep::memory::slot::Slot;
     use segue_lockstep::memory::status::Status;
     use segue_lockstep::memory::tap::Tap;
@@ -236,6 +241,7 @@ mod tests {
             new(Status::words()),
             new(Inbox::words()),
             new(Tap::words(&shape)),
+            new(Plans::words()),
             new(Slot::words(&shape)),
         ];
         let stop = Event::new().unwrap();

@@ -184,3 +184,47 @@ fn status_and_stop_need_no_control() {
     assert_eq!(seen["slots"][0]["state"], "lockstep");
     engine.stop().assert_identical();
 }
+
+/// S14: somebody keeps a dead guest's slot open and writes into it what the guest once wrote.
+/// Heard: nothing; the guest that is written over is replaced.
+#[test]
+fn who_keeps_writing_into_a_dead_guests_slot_changes_nothing() {
+    use std::os::unix::fs::FileExt;
+    let engine = playing();
+    engine.play_on(300);
+    let status = engine.wait_whole(0);
+    let slot = primary(&status);
+    let pid = status["slots"][slot]["pid"].as_u64().expect("a pid");
+    let place = slot_file(pid, slot);
+    let size = place.metadata().expect("a size").len() as usize;
+    let mut stale = vec![0; size];
+    place.read_exact_at(&mut stale, 0).expect("what the guest wrote");
+    engine.hurt(slot, Signal::KILL);
+    engine.wait_whole(1);
+    // The ring of blocks alone: old blocks, whole and of the dead generation.
+    let words = 8 * 128;
+    for _ in 0..50 {
+        place.write_all_at(&stale[words..size / 4], words as u64).expect("written");
+        engine.play_on(5);
+    }
+    // Everything, its seat too: the guest that sits there is found written over.
+    place.write_all_at(&stale, 0).expect("written");
+    let deaths = |status: &serde_json::Value| counter(status, "deaths");
+    let status =
+        engine.wait("the guest is replaced", |status| deaths(status) >= 2 && is_whole(status));
+    assert_eq!(counter(&status, "none_reads"), 0);
+    engine.play_on(100);
+    engine.stop().assert_identical();
+}
+
+/// The memory of a slot, opened for writing through a process that has it so.
+fn slot_file(pid: u64, slot: usize) -> std::fs::File {
+    let folder = format!("/proc/{pid}/fd");
+    let name = format!("/memfd:segue-slot-{slot}");
+    let entries = std::fs::read_dir(folder).expect("a process of ours").flatten();
+    let mut candidates = entries.map(|entry| entry.path()).filter(|path| {
+        std::fs::read_link(path).is_ok_and(|target| target.to_string_lossy().starts_with(&name))
+    });
+    let path = candidates.next().expect("the guest has its slot open");
+    std::fs::OpenOptions::new().read(true).write(true).open(path).expect("it can be opened")
+}

@@ -11,4 +11,5 @@ mod messages;
 mod own_faults;
 mod peers;
 mod processes;
+mod report;
 mod starts;

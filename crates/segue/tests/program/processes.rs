@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
+use std::process::Command;
 
 use rustix::process::Signal;
 
@@ -70,7 +71,10 @@ fn a_standby_waits_in_the_kernel() {
 fn a_rebuilt_binary_does_not_get_into_a_running_engine() {
     let folder = tempfile::tempdir().expect("a folder");
     let copy = folder.path().join("segue");
-    std::fs::copy(env!("CARGO_BIN_EXE_segue"), &copy).expect("copied");
+    // By another process: a descriptor that writes it, inherited by a child of another test,
+    // would make it «text file busy».
+    let status = Command::new("cp").arg(env!("CARGO_BIN_EXE_segue")).arg(&copy).status();
+    assert!(status.expect("cp runs").success());
     let engine = Start::with(&copy).arg(patch("first.toml")).play();
     std::fs::remove_file(&copy).expect("removed");
     std::fs::write(&copy, "#!/bin/sh\nexit 99\n").expect("another program");

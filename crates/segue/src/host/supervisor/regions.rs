@@ -61,8 +61,13 @@ impl Regions {
 
     /// What a visitor at the door may read, in the order the door hands it out.
     pub(super) fn for_visitors(&self) -> Vec<&Region> {
-        let fixed =
-            [self.orders.region(), self.status.region(), self.inbox.region(), self.tap.region()];
+        let fixed = [
+            self.orders.region(),
+            self.status.region(),
+            self.inbox.region(),
+            self.tap.region(),
+            self.plans.region(),
+        ];
         fixed.into_iter().chain(self.slots.iter().map(Slot::region)).collect()
     }
 
