@@ -1,4 +1,4 @@
-//! The audio path neither allocates nor calls the kernel for more than a wake-up.
+//! S23: the audio path neither allocates nor calls the kernel for more than a wake-up.
 
 use segue_lockstep::memory::inbox::Inbox;
 use segue_lockstep::memory::orders::Orders;

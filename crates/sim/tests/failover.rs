@@ -196,7 +196,7 @@ fn a_torn_block_is_never_played() {
     assert_unheard(&world, 1, 1);
 }
 
-/// All at once: a fade, and back in time.
+/// S18: all at once: a fade, and back in time, measured on what was heard and nowhere else.
 #[test]
 fn when_all_die_at_once_the_music_is_back_in_time() {
     let mut world = world(3);

@@ -203,6 +203,7 @@ fn an_abort_an_overflow_and_eight_faults_at_once_each_leave_one_whole_note() {
     }
 }
 
+/// S64: the dying child finds its standard error full, and dies all the same.
 #[test]
 fn a_child_that_dies_beside_a_full_pipe_does_not_wait_for_a_reader() {
     let spawner = Spawner::start().unwrap();

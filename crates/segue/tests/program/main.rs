@@ -4,6 +4,7 @@
 //! test waits for what it wants to see; [`engine::DEADLINE`] only ends what will never come.
 
 mod client;
+mod counters;
 mod engine;
 mod faults;
 mod files;
