@@ -12,6 +12,9 @@ use crate::memory::tap::{Found, Tap};
 use crate::monitor::State;
 use crate::{BLOCK_FRAMES, Shape};
 
+/// Who has not got on for so long, and is behind, is called stalled.
+const STALLED_NS: u64 = 100_000_000;
+
 /// The regions a snapshot is read from.
 #[derive(Clone, Debug)]
 pub struct Views {
@@ -130,7 +133,7 @@ impl Snapshot {
         // or filled again, never as it was before.
         let (counters, deaths) = (status.counters(), status.deaths());
         let slots: Vec<SlotSnapshot> =
-            (0..views.shape.slots).map(|slot| read_slot(views, slot)).collect();
+            (0..views.shape.slots).map(|slot| read_slot(views, slot, now_ns)).collect();
         let mut snapshot = Self {
             health: Health::Ok,
             problems: Vec::new(),
@@ -213,7 +216,7 @@ impl Snapshot {
     }
 }
 
-fn read_slot(views: &Views, slot: usize) -> SlotSnapshot {
+fn read_slot(views: &Views, slot: usize, now_ns: u64) -> SlotSnapshot {
     let place = &views.slots[slot];
     let facts = views.status.slot(slot);
     let sits = place.generation() == facts.generation && facts.generation != 0;
@@ -221,13 +224,14 @@ fn read_slot(views: &Views, slot: usize) -> SlotSnapshot {
     let (render, levels) = recent(views, place, facts.generation, published);
     let primary = views.orders.primary() == Some(slot);
     let lagging = published + views.orders.lead() < views.orders.playhead();
+    let still = now_ns.saturating_sub(facts.moved_ns) > STALLED_NS;
     SlotSnapshot {
         state: State::from_word(facts.state),
         primary,
         last_block: published.checked_sub(1),
         reached: if sits { place.reached() } else { 0 },
         crumb: if sits { place.crumb() } else { (Crumb::Load, 0) },
-        stalled: sits && place.phase() == Phase::Lockstep && lagging,
+        stalled: sits && place.phase() == Phase::Lockstep && lagging && still,
         facts,
         render,
         levels,

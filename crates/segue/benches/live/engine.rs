@@ -73,13 +73,16 @@ impl Engine {
         let mut regions = regions.into_iter();
         let mut next = || regions.next().expect("a region");
         let fits = "regions of this build";
+        // In the order the door hands them out.
+        let (orders, status) = (Orders::new(next()), Status::new(next()));
+        let (inbox, tap, _plans) = (Inbox::new(next()), Tap::new(next(), &SHAPE), next());
         let engine = Self {
             child,
             port,
-            orders: Orders::new(next()).expect(fits),
-            status: Status::new(next()).expect(fits),
-            inbox: Inbox::new(next()).expect(fits),
-            tap: Tap::new(next(), &SHAPE).expect(fits),
+            orders: orders.expect(fits),
+            status: status.expect(fits),
+            inbox: inbox.expect(fits),
+            tap: tap.expect(fits),
             slots: (0..SHAPE.slots).map(|_| Slot::new(next(), &SHAPE).expect(fits)).collect(),
             folder,
         };

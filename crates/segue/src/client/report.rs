@@ -176,9 +176,9 @@ fn master_json((_, rack): &(Plan, Rack)) -> Value {
 
 fn gates_json(plan: &Plan, rack: &Rack) -> Value {
     let modules = plan.modules().iter().zip(0_u16..);
-    let gates = modules.filter_map(|(module, at)| {
-        module.spec().has_gate.then(|| (module.id().to_owned(), json!(rack.gate(at))))
-    });
+    let gates = modules
+        .filter(|(module, _)| module.spec().has_gate)
+        .map(|(module, at)| (module.id().to_owned(), json!(rack.gate(at))));
     Value::Object(gates.collect())
 }
 

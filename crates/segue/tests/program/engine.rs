@@ -99,7 +99,8 @@ impl Start {
         let port = follow_log(stderr, log.clone());
         let Some(port) = port else {
             let status = child.wait().expect("it ended");
-            panic!("it ended before it listened ({status}):\n{}", log.lock().unwrap())
+            let log = log.lock().expect("nobody panics with the log");
+            panic!("it ended before it listened ({status}):\n{log}")
         };
         Engine { child, folder: self.folder, port, log }
     }
