@@ -4,6 +4,7 @@ mod adsr;
 mod biquad;
 #[cfg(feature = "fault")]
 pub(crate) mod fault;
+mod kind;
 mod manual;
 mod osc;
 mod out;
@@ -11,8 +12,9 @@ mod panel;
 mod spec;
 mod vca;
 
+pub(crate) use self::kind::{Kind, Width};
 pub use self::manual::manual;
-pub(crate) use self::panel::{Kind, OUTLETS_MAX, PORTS_MAX, Panel, Width, state_of, words_of};
+pub(crate) use self::panel::{OUTLETS_MAX, PORTS_MAX, Panel, state_of, words_of};
 pub use self::spec::{Curve, InletSpec, ModuleSpec, OutletSpec, ParamSpec};
 
 /// The panels of all types, in the order of the manual. [any]
