@@ -1,4 +1,4 @@
-//! How much faster than real time one voice is, and many, and the demo: `cargo bench --bench voice`.
+//! How much faster than real time one voice is, and many: `cargo bench --bench voice`.
 //!
 //! The whole rack is rendered, master and limiter included, on one core, and the processor time
 //! of that is taken. Gates open and close twice a second and every envelope is under way all the
@@ -45,7 +45,8 @@ fn main() {
 /// The modules of one voice; `n` tells it apart from others.
 fn voice(n: &str, shape: &str, voices: usize, cutoff: &str) -> String {
     format!(
-        "osc{n} = {{ type = \"osc\", shape = \"{shape}\", freq = 110, voices = {voices}, spread = 10 }}
+        "osc{n} = {{ type = \"osc\", shape = \"{shape}\", freq = 110, voices = {voices}, \
+spread = 10 }}
 env{n} = {{ type = \"adsr\", in = \"osc{n}\", {ENVELOPE} }}
 filter{n} = {{ type = \"biquad\", in = \"env{n}\", cutoff = \"{cutoff}\", q = 4 }}
 "

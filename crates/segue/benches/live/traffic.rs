@@ -16,13 +16,15 @@ const SECONDS: u64 = 2;
 /// Messages of one client, five every two milliseconds: 10,000 a second of all.
 const EACH: u64 = SECONDS * 2500;
 const BURST: u64 = 2000;
+const ROUNDS: u64 = 500;
 
 pub(crate) fn measure() {
     let engine = Engine::start(&first_patch(), &["--lead", "4"]);
     table::title("round trip over UDP, ms", &table::SPREAD);
-    round_trips(&engine, "/engine/hello", "/done", 1000);
-    round_trips(&engine, "/sync", "/synced", 1000);
-    round_trips(&engine, "/engine/status", "/done", 200);
+    round_trips(&engine, "/engine/hello", "/done", false);
+    round_trips(&engine, "/engine/status", "/done", false);
+    round_trips(&engine, "/sync", "/synced", false);
+    round_trips(&engine, "/sync", "/synced", true);
     let columns = ["sent", "received", "applied", "coalesced", "refused", "dropped", "answers"];
     table::title("messages over UDP", &columns);
     flood(&engine, "  10,000 a second for 2 s from 4 clients", |engine| {
@@ -41,19 +43,24 @@ pub(crate) fn measure() {
     println!("  sent and received count one /sync of each client too");
 }
 
-fn round_trips(engine: &Engine, address: &str, answer: &str, rounds: u64) {
+/// Asks and waits for the answer, again and again; with `set` a knob is turned just before.
+fn round_trips(engine: &Engine, address: &str, answer: &str, set: bool) {
     let client = Client::of(engine);
     let number = address == "/sync";
     let mut times = Vec::new();
-    for round in 0..rounds {
+    for round in 0..ROUNDS {
         // Not in step with the blocks.
         clock::sleep_until_ns(clock::monotonic_ns() + (round * 37 % 133) * 10_000);
         let sent_ns = clock::monotonic_ns();
+        if set {
+            client.send("/mod/filter/cutoff", Some(OscType::Float(500.0 + round as f32)));
+        }
         client.send(address, number.then_some(OscType::Int(round as i32)));
         assert!(client.hear(answer, &mut 0), "{address} is answered");
         times.push(ms(clock::monotonic_ns() - sent_ns));
     }
-    table::spread(&format!("  {address}"), times, 2);
+    let behind = if set { " behind a set, which is in the log then" } else { "" };
+    table::spread(&format!("  {address}{behind}"), times, 2);
 }
 
 /// Lets clients send, then prints what became of it.
