@@ -4,6 +4,7 @@
 mod compare;
 mod engine;
 mod piece;
+mod report;
 
 use std::io::IsTerminal;
 use std::path::PathBuf;
@@ -18,7 +19,6 @@ use segue_sys::clock;
 use super::conversation::Conversation;
 use super::status::{Seen, pause};
 use crate::cli::DemoArgs;
-use crate::cli::output::tell;
 use crate::cli::settings::{Device, DeviceAsked};
 use crate::exit::{Exit, Failure};
 use crate::files::folder;
@@ -26,23 +26,12 @@ use crate::host::door::Visit;
 use compare::Comparison;
 use engine::{Engine, Wound};
 use piece::Piece;
+use report::Report;
 
 /// How often the primary is hurt, in time of the music.
 const HURT_EVERY: Duration = Duration::from_secs(2);
 /// How often the engine is looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(5);
-
-/// What the demo is in JSON and for people.
-struct Report {
-    wav: PathBuf,
-    device: Device,
-    seconds: f64,
-    wounds: u64,
-    failovers: u64,
-    none_reads: u64,
-    realtime: bool,
-    comparison: Comparison,
-}
 
 /// Plays, hurts, renders afresh, compares.
 pub(crate) fn demo(args: &DemoArgs) -> Result<ExitCode, Failure> {
@@ -70,6 +59,8 @@ pub(crate) fn demo(args: &DemoArgs) -> Result<ExitCode, Failure> {
         wounds,
         // The regions are still there: they are ours as long as we look at them.
         failovers: visit.status.counter(Counter::Failovers),
+        deaths: visit.status.deaths(),
+        began_ns: report::first_block_ns(&visit.status),
         none_reads: visit.status.counter(Counter::NoneReads),
         realtime: visit.status.fact(Fact::Realtime) != 0,
         comparison,
@@ -89,6 +80,7 @@ fn perform(
     let conversation = Conversation::open(engine.address())?;
     let mut piece = Piece::begin(matches!(device, Device::Null { .. }), length)?;
     let bar = bar(length);
+    let mut told = 0;
     let (mut wounds, mut next_wound) = (0_u64, HURT_EVERY);
     while !engine.has_ended()? {
         let played = Duration::from_secs_f64(
@@ -104,6 +96,7 @@ fn perform(
                 next_wound += HURT_EVERY;
             }
         }
+        told = report::tell_deaths(&visit.status, told, &bar);
         let failovers = visit.status.counter(Counter::Failovers);
         let missed = visit.status.counter(Counter::NoneReads);
         bar.set_position(played.as_millis().try_into().unwrap_or(u64::MAX));
@@ -122,51 +115,6 @@ fn bar(length: Duration) -> ProgressBar {
     match ProgressStyle::with_template("{wide_bar} {msg}") {
         Ok(style) => bar.with_style(style),
         Err(_) => bar,
-    }
-}
-
-impl Report {
-    fn is_flawless(&self) -> bool {
-        self.comparison.differing == 0 && self.none_reads == 0
-    }
-
-    fn show(&self, json: bool) {
-        if json {
-            let report = serde_json::json!({
-                "wav": self.wav,
-                "device": self.device.to_string(),
-                "seconds": self.seconds,
-                "hurt": self.wounds,
-                "failovers": self.failovers,
-                "none_reads": self.none_reads,
-                "realtime": self.realtime,
-                "samples_compared": self.comparison.samples,
-                "samples_differing": self.comparison.differing,
-            });
-            tell!("{report}");
-            return;
-        }
-        tell!("{}: {:.1} s", self.wav.display(), self.seconds);
-        tell!(
-            "the primary was killed or frozen {} times; failovers: {}",
-            self.wounds,
-            self.failovers
-        );
-        tell!(
-            "samples compared with a fresh render of the journal: {}; that differ: {}",
-            self.comparison.samples,
-            self.comparison.differing
-        );
-        tell!("blocks missed: {}", self.none_reads);
-        if self.none_reads > 0 {
-            let lacks = if self.realtime {
-                "it was busy with other things; a longer --lead helps"
-            } else {
-                "it grants no real-time priority: see `ulimit -r`, or LimitRTPRIO in a unit"
-            };
-            tell!("this machine was late: {lacks}");
-        }
-        tell!("try next:\n  segue run &\n  segue send /test\n  segue status");
     }
 }
 
