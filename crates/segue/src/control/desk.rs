@@ -16,7 +16,7 @@ use segue_rack::{Action, Command, Plan};
 use super::backlog::{Backlog, Bundle, Taken};
 use super::clock::FrameClock;
 use super::mirror::Mirror;
-use super::senders::{Sender, Senders};
+use super::sockets::{Sender, Senders};
 use crate::osc::address::{self, Ask, EngineAsk, RecordAsk, Revived};
 use crate::osc::decode::{self, Group};
 use crate::osc::refusal::{Code, Refusal};

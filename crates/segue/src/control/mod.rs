@@ -7,14 +7,11 @@ mod answers;
 mod backlog;
 mod clock;
 mod desk;
-mod drops;
 mod follow;
 pub(crate) mod memo;
 mod mirror;
-mod senders;
 mod sockets;
 mod start;
-mod streams;
 mod turn;
 
 use std::os::fd::AsFd;
@@ -27,7 +24,7 @@ use crate::exit::{Exit, Failure};
 use crate::host::ControlSeat;
 use desk::{Desk, Moment};
 use follow::{Follower, News, Sources};
-use sockets::{Incoming, Sockets};
+use sockets::{Drops, Incoming, Sockets};
 use start::Beginning;
 use turn::Clerk;
 
@@ -84,7 +81,7 @@ fn serve(
 ) -> Exit {
     let mut sockets = Sockets::new(std::mem::take(&mut seat.udp), std::mem::take(&mut seat.tcp));
     let began = Instant::now();
-    let (mut drops, mut drops_at) = (drops::Drops::default(), began);
+    let (mut drops, mut drops_at) = (Drops::default(), began);
     drops.since(sockets.udp());
     let mut beat = 0_u64;
     loop {

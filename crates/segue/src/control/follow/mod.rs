@@ -23,7 +23,7 @@ pub(super) use keeper::{Keeper, newest_checkpoint};
 pub(super) use recorder::Recorder;
 
 use super::memo::Recording;
-use super::senders::Sender;
+use super::sockets::Sender;
 use crate::files::journal::JournalError;
 
 /// Blocks taken from the tap at a time: a third of a second.

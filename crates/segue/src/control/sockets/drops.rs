@@ -5,13 +5,13 @@ use std::os::fd::AsFd;
 
 /// Remembers what was counted already.
 #[derive(Debug, Default)]
-pub(super) struct Drops {
+pub(in crate::control) struct Drops {
     seen: Option<u64>,
 }
 
 impl Drops {
     /// How many were dropped since the last call; what was lost before the first is not ours.
-    pub(super) fn since(&mut self, sockets: &[UdpSocket]) -> u64 {
+    pub(in crate::control) fn since(&mut self, sockets: &[UdpSocket]) -> u64 {
         let inodes: Vec<u64> = sockets
             .iter()
             .filter_map(|socket| rustix::fs::fstat(socket.as_fd()).ok().map(|stat| stat.st_ino))

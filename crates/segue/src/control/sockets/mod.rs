@@ -1,5 +1,9 @@
 //! The sockets of control: one poll over all of them, packets in, replies out.
 
+mod drops;
+mod senders;
+mod streams;
+
 use std::io::ErrorKind;
 use std::net::{TcpListener, UdpSocket};
 use std::os::fd::{AsFd, BorrowedFd};
@@ -8,10 +12,11 @@ use std::time::Duration;
 use rosc::OscMessage;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
-use super::senders::Sender;
-use super::streams::{Arrived, Streams};
 use crate::osc::framing::FramingError;
 use crate::osc::reply;
+pub(super) use drops::Drops;
+pub(super) use senders::{Sender, Senders};
+use streams::{Arrived, Streams};
 
 /// Datagrams taken from one socket a turn, so that none starves the others.
 const DATAGRAMS_MAX: usize = 256;
