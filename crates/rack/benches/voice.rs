@@ -86,7 +86,7 @@ fn run(rack: &mut Rack, gates: &[u16], seconds: u64, peak: &mut f32) -> f64 {
     let began = now();
     for block in 0..seconds * BLOCKS_PER_SECOND as u64 {
         if block % STROKE_BLOCKS == 0 {
-            let level = if block / STROKE_BLOCKS % 2 == 0 { 1.0 } else { 0.0 };
+            let level = if (block / STROKE_BLOCKS).is_multiple_of(2) { 1.0 } else { 0.0 };
             for module in gates {
                 rack.apply(&Command::now(Action::Gate { module: *module, level }));
             }

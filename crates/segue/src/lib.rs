@@ -21,6 +21,7 @@ use exit::{Exit, Failure};
 /// The program: what its arguments ask for, as an exit code.
 #[must_use]
 pub fn main() -> ExitCode {
+    segue_sys::process::priority::ignore_file_size_signal();
     // A child is told apart before anything else is done: a worker should start at once.
     match std::env::args_os().nth(1).as_deref().and_then(std::ffi::OsStr::to_str) {
         Some("worker") => return host::worker_main().into(),

@@ -123,3 +123,41 @@ fn the_demo_proves_that_nothing_was_heard() {
         assert_eq!(report["failovers"], report["hurt"]);
     }
 }
+
+/// A full disk, tried with a limit on the size of files: the recording ends cleanly, it is said,
+/// and the music goes on.
+#[test]
+fn a_full_disk_ends_the_recording_and_not_the_music() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let limited = folder.path().join("segue-limited");
+    let script =
+        format!("#!/bin/sh\nulimit -S -f 2000\nexec {} \"$@\"\n", env!("CARGO_BIN_EXE_segue"));
+    let made = std::process::Command::new("sh")
+        .args(["-c", "printf %s \"$1\" > \"$2\" && chmod +x \"$2\"", "sh", &script])
+        .arg(&limited)
+        .status();
+    assert!(made.expect("sh runs").success());
+    let engine = Start::with(&limited).arg(patch("demo.toml")).play();
+    let status = engine.wait("it is said", |status| {
+        status["recording"].is_null() && !status["problems"].to_string().is_empty()
+    });
+    let problems = status["problems"].to_string();
+    assert!(problems.contains("live.wav") || problems.contains("recording"), "{problems}");
+    engine.play_on(500);
+    let client = Client::new(engine.port());
+    let answer = client.ask("/record/start", &[rosc::OscType::String("../evil".into())]);
+    assert_eq!((answer.addr.as_str(), &answer.args[1]), ("/error", &"forbidden".into()));
+    let ended = engine.stop();
+    assert_eq!(ended.status.code(), Some(0), "{}", ended.log);
+    // Valid, and as long as it says: the header agrees with the file.
+    let wav = ended.recording();
+    let size = |at: usize| u32::from_le_bytes(wav[at..at + 4].try_into().expect("four bytes"));
+    assert_eq!(size(4) as usize + 8, wav.len());
+    assert_eq!(size(WAV_HEADER_BYTES - 4) as usize + WAV_HEADER_BYTES, wav.len());
+    assert!(wav.len() > 100_000, "what fitted is there: {}", wav.len());
+    let journal = run(&["render", "show.journal", "-o", "again.wav"], ended.folder.path());
+    assert!([Some(0), Some(65)].contains(&journal.status.code()), "{}", said(&journal));
+    let again = std::fs::read(ended.folder.path().join("again.wav")).expect("rendered");
+    let heard = &wav[WAV_HEADER_BYTES..];
+    assert_eq!(heard, &again[WAV_HEADER_BYTES..][..heard.len()], "as far as it goes");
+}

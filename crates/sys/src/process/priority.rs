@@ -1,4 +1,4 @@
-//! Real-time priority, locked memory, no core dumps: asked for and reported, never required.
+//! Real-time priority, locked memory, limits: asked for and reported, never required.
 
 use std::io;
 
@@ -73,6 +73,29 @@ pub fn no_core_dumps() -> io::Result<()> {
     Ok(rustix::process::setrlimit(Resource::Core, none)?)
 }
 
+/// From this process on, a file that grows past its limit is an error of the write and not a
+/// signal that ends the writer. Children inherit it.
+pub fn ignore_file_size_signal() {
+    // SAFETY: ignoring a signal installs no code, and nobody here waits for this one.
+    unsafe { libc::signal(libc::SIGXFSZ, libc::SIG_IGN) };
+}
+
+/// Does `work` without the limit on the size of files, where it may be lifted: shared memory
+/// counts as a file. The limit holds again afterwards, for this process and its children.
+pub fn without_file_size_limit<T>(work: impl FnOnce() -> T) -> T {
+    let limit = rustix::process::getrlimit(Resource::Fsize);
+    let lifted = Rlimit { current: None, maximum: None };
+    if rustix::process::setrlimit(Resource::Fsize, lifted).is_err() {
+        // Without the privilege the hard limit is as far as it goes.
+        let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
+        let _ = rustix::process::setrlimit(Resource::Fsize, raised);
+    }
+    let done = work();
+    // It was in force a moment ago, so it is granted.
+    let _ = rustix::process::setrlimit(Resource::Fsize, limit);
+    done
+}
+
 /// How many processors this process may use.
 #[must_use]
 pub fn processors() -> usize {
@@ -89,6 +112,21 @@ mod tests {
     fn playout_is_more_urgent_than_the_monitor_and_standbys_than_the_primary() {
         let order = [Urgency::Playout, Urgency::Monitor, Urgency::Standby, Urgency::Primary];
         assert!(order.windows(2).all(|pair| pair[0].level() > pair[1].level()));
+    }
+
+    #[test]
+    fn shared_memory_is_made_whatever_the_limit_on_files_and_the_limit_comes_back() {
+        use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+        super::ignore_file_size_signal();
+        let before = getrlimit(Resource::Fsize);
+        let small = Rlimit { current: Some(4096), maximum: before.maximum };
+        setrlimit(Resource::Fsize, small).unwrap();
+        let limited = crate::Region::shared("test", 1 << 16);
+        let made = super::without_file_size_limit(|| crate::Region::shared("test", 1 << 16));
+        let after = getrlimit(Resource::Fsize);
+        setrlimit(Resource::Fsize, before).unwrap();
+        assert!(limited.is_err() && made.is_ok());
+        assert_eq!(after.current, Some(4096));
     }
 
     #[test]

@@ -13,7 +13,9 @@ mod words;
 use std::io;
 
 use rustix::process::Signal;
+use segue_lockstep::memory::slot::Slot;
 use segue_lockstep::memory::status::{Fact, Status};
+use segue_lockstep::memory::tap::Tap;
 use segue_lockstep::monitor::{Config, Monitor};
 use segue_lockstep::playout::{Pace, Playout};
 use segue_lockstep::{BLOCK_FRAMES, Shape};
@@ -65,9 +67,8 @@ fn start(settings: &Settings) -> Result<Watch, Failure> {
         rate: settings.rate,
         state_words: settings.state_bytes as usize / 8,
     };
-    let regions = Regions::new(&shape).map_err(|error| {
-        Failure::new(Exit::Bug, format!("no shared memory for --state and --standbys: {error}"))
-    })?;
+    let regions = priority::without_file_size_limit(|| Regions::new(&shape));
+    let regions = regions.map_err(|error| no_memory(&shape, &error))?;
     let stop = Event::new().map_err(bug)?;
     open_door(&ports, &shape, &regions, stop.share().map_err(bug)?)?;
 
@@ -103,6 +104,19 @@ fn start(settings: &Settings) -> Result<Watch, Failure> {
         quiet_ticks: 0,
         _log: log,
     })
+}
+
+fn no_memory(shape: &Shape, error: &io::Error) -> Failure {
+    if error.kind() == io::ErrorKind::FileTooLarge {
+        let needed = 8 * Tap::words(shape).max(Slot::words(shape)) / (1 << 20) + 1;
+        let text = format!(
+            "shared memory counts as files, and files are limited here: \
+             set `ulimit -f` to {} (KiB) or more",
+            needed * 1024
+        );
+        return Failure::new(Exit::Permission, text);
+    }
+    Failure::new(Exit::Bug, format!("no shared memory for --state and --standbys: {error}"))
 }
 
 /// The door is opened before anybody works: it is what a second engine on this port meets.
