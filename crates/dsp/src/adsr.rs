@@ -70,24 +70,24 @@ pub struct Inputs<'a> {
 }
 
 impl Adsr {
-    /// Closed and silent. [any]
+    /// Closed and silent. `[any]`
     pub fn new() -> Adsr {
         Adsr::default()
     }
 
     /// Opens the gate with a velocity above 0, or closes it, from the next frame on. Opening an
-    /// open gate strikes it again. [audio]
+    /// open gate strikes it again. `[audio]`
     pub fn gate(&mut self, level: f32) {
         self.asked = GATE;
         self.asked_level = clamp(level, 0.0, 1.0);
     }
 
-    /// Silence within 10 ms, from the next frame on. [audio]
+    /// Silence within 10 ms, from the next frame on. `[audio]`
     pub fn choke(&mut self) {
         self.asked = CHOKE;
     }
 
-    /// The level of the next `out.len()` frames, at most 64. [audio]
+    /// The level of the next `out.len()` frames, at most 64. `[audio]`
     pub fn render(&mut self, inputs: &Inputs<'_>, out: &mut [f32]) {
         let mut frame = 0;
         while frame < out.len() {

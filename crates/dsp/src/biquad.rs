@@ -71,12 +71,12 @@ struct Coefficients<const C: usize> {
 }
 
 impl Biquad {
-    /// At rest. [any]
+    /// At rest. `[any]`
     pub fn new() -> Biquad {
         Biquad::default()
     }
 
-    /// The next `out.len() / stride` frames, at most 64; `stride` is 1, 8 or 16. [audio]
+    /// The next `out.len() / stride` frames, at most 64; `stride` is 1, 8 or 16. `[audio]`
     pub fn render(&mut self, mode: Mode, stride: usize, inputs: &Inputs<'_>, out: &mut [f32]) {
         let mono = inputs.cutoff.is_mono() && inputs.q.is_mono();
         match (stride, mono) {
@@ -89,7 +89,7 @@ impl Biquad {
     }
 
     /// Ends tails that nobody can hear. To be called at the end of each block, which is the same
-    /// frame however the block was cut. [audio]
+    /// frame however the block was cut. `[audio]`
     pub fn settle(&mut self) {
         for state in self.first.iter_mut().chain(&mut self.second) {
             *state = settle(*state);

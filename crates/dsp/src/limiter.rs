@@ -26,17 +26,17 @@ pub struct Limiter {
 }
 
 impl Limiter {
-    /// At rest. [any]
+    /// At rest. `[any]`
     pub fn new() -> Limiter {
         Limiter { gain: 1.0 }
     }
 
-    /// How much of the way to 1 the gain makes in one frame at that rate. [control]
+    /// How much of the way to 1 the gain makes in one frame at that rate. `[control]`
     pub fn recovery(rate: f32) -> f64 {
         1.0 - libm::exp(-1.0 / (RELEASE_S * f64::from(rate)))
     }
 
-    /// Limits interleaved frames in place; says on how many of them it held down. [audio]
+    /// Limits interleaved frames in place; says on how many of them it held down. `[audio]`
     pub fn process(&mut self, recovery: f64, channels: usize, samples: &mut [f32]) -> u32 {
         // Most of the time nothing is to be done, and seeing that costs little.
         if self.gain == 1.0 && samples.iter().all(|sample| size(*sample) <= CEILING) {

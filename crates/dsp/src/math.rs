@@ -2,19 +2,19 @@
 //!
 //! *Source*: polynomials interpolated at Chebyshev nodes; the errors named are measured by tests.
 
-/// The smaller of two; `a` where they compare equal, so that signed zeros cannot differ. [any]
+/// The smaller of two; `a` where they compare equal, so that signed zeros cannot differ. `[any]`
 #[inline(always)]
 pub fn min(a: f32, b: f32) -> f32 {
     if b < a { b } else { a }
 }
 
-/// The larger of two; `a` where they compare equal. [any]
+/// The larger of two; `a` where they compare equal. `[any]`
 #[inline(always)]
 pub fn max(a: f32, b: f32) -> f32 {
     if b > a { b } else { a }
 }
 
-/// `x` moved into `low..=high`; NaN stays what it is. [any]
+/// `x` moved into `low..=high`; NaN stays what it is. `[any]`
 #[inline(always)]
 pub fn clamp(x: f32, low: f32, high: f32) -> f32 {
     if x < low {
@@ -26,12 +26,12 @@ pub fn clamp(x: f32, low: f32, high: f32) -> f32 {
     }
 }
 
-/// Nearest whole number, halves away from zero. [any]
+/// Nearest whole number, halves away from zero. `[any]`
 pub fn round(x: f32) -> f32 {
     libm::roundf(x)
 }
 
-/// 2 to the power `x`, relative error below 3e-7; `x` is first moved into −126..=126. [any]
+/// 2 to the power `x`, relative error below 3e-7; `x` is first moved into −126..=126. `[any]`
 #[inline(always)]
 pub fn exp2(x: f32) -> f32 {
     let x = clamp(x, -126.0, 126.0);
@@ -49,7 +49,7 @@ pub fn exp2(x: f32) -> f32 {
     sum * scale
 }
 
-/// sin(π·x) for `x` in −1..=1, absolute error below 4e-7. [any]
+/// sin(π·x) for `x` in −1..=1, absolute error below 4e-7. `[any]`
 #[inline(always)]
 pub fn sin_pi(x: f32) -> f32 {
     let bits = x.to_bits();
@@ -72,30 +72,30 @@ fn sin_pi_quarter(v: f32) -> f32 {
     sum * v
 }
 
-/// tan(π·v) for `v` in 0..0.5, relative error below 1e-6 up to 0.49. [any]
+/// tan(π·v) for `v` in 0..0.5, relative error below 1e-6 up to 0.49. `[any]`
 #[inline(always)]
 pub fn tan_pi(v: f32) -> f32 {
     sin_pi_quarter(v) / sin_pi_quarter(0.5 - v)
 }
 
-/// Linear gain of a level in dB. For borders, not for loops. [any]
+/// Linear gain of a level in dB. For borders, not for loops. `[any]`
 pub fn decibels_gain(decibels: f32) -> f32 {
     libm::exp10(f64::from(decibels) / 20.0) as f32
 }
 
-/// Frequency in Hz of a MIDI note number, equal temperament, A4 = 69 = 440 Hz. [any]
+/// Frequency in Hz of a MIDI note number, equal temperament, A4 = 69 = 440 Hz. `[any]`
 pub fn note_hertz(midi: i32) -> f32 {
     (440.0 * libm::exp2(f64::from(midi - 69) / 12.0)) as f32
 }
 
 /// Zero in place of anything too small to matter (−400 dB), so that a dying tail never
-/// reaches the slow, machine-dependent land of subnormals. [any]
+/// reaches the slow, machine-dependent land of subnormals. `[any]`
 #[inline(always)]
 pub fn settle(x: f32) -> f32 {
     if x < 1e-20 && x > -1e-20 { 0.0 } else { x }
 }
 
-/// Whether all samples are finite. [any]
+/// Whether all samples are finite. `[any]`
 pub fn all_finite(samples: &[f32]) -> bool {
     // x · 0 is 0 for finite x and NaN otherwise; NaN is the one value a sum cannot lose.
     let mut sums = [0.0_f32; 8];

@@ -51,7 +51,7 @@ pub struct Inputs<'a> {
 
 impl Osc {
     /// At the beginning of the wave; voices after the first are spread by the golden section, so
-    /// that they never all meet. [any]
+    /// that they never all meet. `[any]`
     pub fn new() -> Osc {
         let mut phase = [0_u32; VOICES_MAX];
         for (voice, phase) in phase.iter_mut().enumerate() {
@@ -60,7 +60,7 @@ impl Osc {
         Osc { phase }
     }
 
-    /// The next `out.len() / stride` frames, at most 64; `stride` is 1, 8 or 16. [audio]
+    /// The next `out.len() / stride` frames, at most 64; `stride` is 1, 8 or 16. `[audio]`
     pub fn render(&mut self, shape: Shape, stride: usize, inputs: &Inputs<'_>, out: &mut [f32]) {
         match stride {
             1 => self.render_lanes::<1>(shape, inputs, out),

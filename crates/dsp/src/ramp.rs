@@ -16,12 +16,12 @@ pub struct Ramp {
 }
 
 impl Ramp {
-    /// At rest at `value`. [any]
+    /// At rest at `value`. `[any]`
     pub fn at(value: f32) -> Ramp {
         Ramp { current: f64::from(value), step: 0.0, target: value, left: 0 }
     }
 
-    /// Sets out for `target`, to be there after `frames` frames; none: at once. [audio]
+    /// Sets out for `target`, to be there after `frames` frames; none: at once. `[audio]`
     pub fn glide_to(&mut self, target: f32, frames: u32) {
         self.target = target;
         self.left = frames;
@@ -33,22 +33,22 @@ impl Ramp {
         }
     }
 
-    /// Where it is. [any]
+    /// Where it is. `[any]`
     pub fn value(&self) -> f32 {
         self.current as f32
     }
 
-    /// Where it is going. [any]
+    /// Where it is going. `[any]`
     pub fn target(&self) -> f32 {
         self.target
     }
 
-    /// Whether it is on its way. [any]
+    /// Whether it is on its way. `[any]`
     pub fn is_moving(&self) -> bool {
         self.left > 0
     }
 
-    /// One frame on. [audio]
+    /// One frame on. `[audio]`
     #[inline]
     pub fn advance(&mut self) -> f32 {
         if self.left > 0 {
@@ -59,7 +59,7 @@ impl Ramp {
         self.current as f32
     }
 
-    /// The next frames of it. [audio]
+    /// The next frames of it. `[audio]`
     pub fn fill(&mut self, out: &mut [f32]) {
         for sample in out {
             *sample = self.advance();

@@ -8,44 +8,44 @@ pub struct Signal<'a> {
 }
 
 impl<'a> Signal<'a> {
-    /// The same value in every frame and lane. [audio]
+    /// The same value in every frame and lane. `[audio]`
     #[inline]
     pub fn constant(value: &'a f32) -> Signal<'a> {
         Signal { samples: std::slice::from_ref(value), stride: 0 }
     }
 
-    /// A cable of `stride` samples a frame: 1, 8 or 16. [audio]
+    /// A cable of `stride` samples a frame: 1, 8 or 16. `[audio]`
     #[inline]
     pub fn cable(samples: &'a [f32], stride: usize) -> Signal<'a> {
         debug_assert!(matches!(stride, 1 | 8 | 16));
         Signal { samples, stride }
     }
 
-    /// The signal from `frame` on. [audio]
+    /// The signal from `frame` on. `[audio]`
     #[inline]
     pub fn skip(self, frame: usize) -> Signal<'a> {
         Signal { samples: &self.samples[frame * self.stride..], stride: self.stride }
     }
 
-    /// Whether it has the same value in every frame and lane. [audio]
+    /// Whether it has the same value in every frame and lane. `[audio]`
     #[inline]
     pub fn is_constant(self) -> bool {
         self.stride == 0
     }
 
-    /// Whether all lanes are alike. [audio]
+    /// Whether all lanes are alike. `[audio]`
     #[inline]
     pub fn is_mono(self) -> bool {
         self.stride <= 1
     }
 
-    /// The sample of lane 0. [audio]
+    /// The sample of lane 0. `[audio]`
     #[inline(always)]
     pub fn at(self, frame: usize) -> f32 {
         self.samples[frame * self.stride]
     }
 
-    /// All lanes of a frame; one lane feeds all `W`. [audio]
+    /// All lanes of a frame; one lane feeds all `W`. `[audio]`
     #[inline(always)]
     pub fn lanes<const W: usize>(self, frame: usize) -> [f32; W] {
         if self.stride <= 1 {
@@ -59,7 +59,7 @@ impl<'a> Signal<'a> {
     }
 }
 
-/// `out[frame][lane] = left × right`, for `stride` 1, 8 or 16. [audio]
+/// `out[frame][lane] = left × right`, for `stride` 1, 8 or 16. `[audio]`
 pub fn multiply(stride: usize, left: Signal<'_>, right: Signal<'_>, out: &mut [f32]) {
     match stride {
         1 => multiply_lanes::<1>(left, right, out),

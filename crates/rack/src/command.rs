@@ -95,17 +95,17 @@ pub enum CommandError {
 }
 
 impl Command {
-    /// A command for frame 0 of the next block. [any]
+    /// A command for frame 0 of the next block. `[any]`
     pub const fn now(action: Action) -> Command {
         Command { due: 0, action }
     }
 
-    /// A command for an absolute frame. [any]
+    /// A command for an absolute frame. `[any]`
     pub const fn at(due: u64, action: Action) -> Command {
         Command { due, action }
     }
 
-    /// The payload that carries this command. [any]
+    /// The payload that carries this command. `[any]`
     pub fn encode(&self) -> [u64; 4] {
         let (kind, module, param, value, frames) = match self.action {
             Action::Set { module, param, value, ramp_frames } => {
@@ -125,7 +125,7 @@ impl Command {
         [head, self.due, u64::from(value) | u64::from(frames) << 32, 0]
     }
 
-    /// The command in a payload; anything `encode` cannot have written is refused. [any]
+    /// The command in a payload; anything `encode` cannot have written is refused. `[any]`
     pub fn decode(payload: &[u64; 4]) -> Result<Command, CommandError> {
         let [head, due, body, spare] = *payload;
         let kind = (head & 0xff) as u8;
@@ -156,7 +156,7 @@ impl Command {
         }
     }
 
-    /// The module this command is for; none for those that are for the whole rack. [any]
+    /// The module this command is for; none for those that are for the whole rack. `[any]`
     pub fn module(&self) -> Option<u16> {
         match self.action {
             Action::Set { module, .. }

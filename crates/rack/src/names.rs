@@ -9,7 +9,7 @@ pub const RESERVED: [&str; 14] = [
     "seed", "title", "tempo", "segue",
 ];
 
-/// Whether `id` is `[a-z][a-z0-9_]{0,31}`. One rule everywhere an id comes in. [any]
+/// Whether `id` is `[a-z][a-z0-9_]{0,31}`. One rule everywhere an id comes in. `[any]`
 pub fn is_id(id: &str) -> bool {
     let bytes = id.as_bytes();
     let inner = |byte: &u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_');
@@ -20,7 +20,7 @@ pub fn is_id(id: &str) -> bool {
 
 /// The candidate that `name` was most likely meant to be, if any is near enough: at most one
 /// slip (a letter wrong, missing, added, or two swapped) for every three letters. Of equally near
-/// ones the first wins. [control]
+/// ones the first wins. `[control]`
 pub fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     // Words longer than any id are nobody's typing slip, and the table below is quadratic.
     if name.is_empty() || name.len() > 4 * ID_BYTES_MAX {

@@ -22,7 +22,7 @@ pub enum Unit {
 }
 
 impl Unit {
-    /// The unit as it is written behind a number; empty where nothing is. [any]
+    /// The unit as it is written behind a number; empty where nothing is. `[any]`
     pub const fn symbol(self) -> &'static str {
         match self {
             Unit::Hertz => "Hz",
@@ -32,7 +32,7 @@ impl Unit {
         }
     }
 
-    /// What can be written where this unit is wanted, for an error's second half. [any]
+    /// What can be written where this unit is wanted, for an error's second half. `[any]`
     pub const fn examples(self) -> &'static str {
         match self {
             Unit::Hertz => "440, 440Hz, 1.2kHz or A4",
@@ -97,7 +97,7 @@ pub enum QuantityError {
     },
 }
 
-/// Reads `text` as a value in `unit`. An interval is no frequency: `3st` is refused for Hz. [any]
+/// Reads `text` as a value in `unit`. An interval is no frequency: `3st` is refused for Hz. `[any]`
 pub fn parse(text: &str, unit: Unit) -> Result<f32, QuantityError> {
     let wrong = || QuantityError::WrongUnit { text: text.trim().to_string(), wanted: unit };
     let value = read(text)?.in_unit(unit).ok_or_else(wrong)?;
@@ -108,7 +108,7 @@ pub fn parse(text: &str, unit: Unit) -> Result<f32, QuantityError> {
     }
 }
 
-/// Reads `text` as whatever quantity it spells. [any]
+/// Reads `text` as whatever quantity it spells. `[any]`
 pub fn read(text: &str) -> Result<Quantity, QuantityError> {
     let text = text.trim();
     if let Some(midi) = note_number(text) {
@@ -145,7 +145,7 @@ pub fn read(text: &str) -> Result<Quantity, QuantityError> {
 }
 
 impl Quantity {
-    /// This quantity as a number in `unit`; `None` where it is one of something else. [any]
+    /// This quantity as a number in `unit`; `None` where it is one of something else. `[any]`
     pub fn in_unit(self, unit: Unit) -> Option<f32> {
         match (self, unit) {
             (_, Unit::Choice) => None,
@@ -159,7 +159,7 @@ impl Quantity {
     }
 }
 
-/// Linear gain of a level in dB: −6 dB is 0.501. [any]
+/// Linear gain of a level in dB: −6 dB is 0.501. `[any]`
 pub fn decibels_gain(decibels: f32) -> f32 {
     segue_dsp::math::decibels_gain(decibels)
 }

@@ -85,7 +85,7 @@ pub struct Worker<I> {
 }
 
 impl<I: Instrument> Worker<I> {
-    /// Sits down in its slot. The slot says `starting` until [`Worker::begin`]; loading the
+    /// Sits down in its slot. The slot says `starting` until the first step; loading the
     /// instrument may take as long as it takes. `[control]`
     #[must_use]
     pub fn sit(instrument: I, shape: Shape, parts: Parts, build: u64) -> Self {

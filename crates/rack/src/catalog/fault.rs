@@ -65,7 +65,7 @@ const GUEST: usize = 6;
 /// one of several replicas can be hurt.
 static REPLICA: (AtomicU32, AtomicU32) = (AtomicU32::new(0), AtomicU32::new(0));
 
-/// Says which guest of which slot this process is. [control]
+/// Says which guest of which slot this process is. `[control]`
 pub fn sit(slot: u32, guest: u32) {
     REPLICA.0.store(slot + 1, Ordering::Relaxed);
     REPLICA.1.store(guest, Ordering::Relaxed);

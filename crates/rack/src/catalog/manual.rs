@@ -5,7 +5,7 @@ use std::fmt::Write;
 use crate::catalog::{ModuleSpec, ParamSpec, catalog};
 use crate::quantity::Unit;
 
-/// `docs/modules.md`: a section a type, with its panel. Writing to a text cannot fail. [control]
+/// `docs/modules.md`: a section a type, with its panel. Writing to a text cannot fail. `[control]`
 pub fn manual() -> String {
     let mut text =
         "# Modules\n\nGenerated from the catalog: `segue modules` prints the same. A bare \

@@ -17,7 +17,7 @@ pub use self::manual::manual;
 pub(crate) use self::panel::{OUTLETS_MAX, PORTS_MAX, Panel, state_of, words_of};
 pub use self::spec::{Curve, InletSpec, ModuleSpec, OutletSpec, ParamSpec};
 
-/// The panels of all types, in the order of the manual. [any]
+/// The panels of all types, in the order of the manual. `[any]`
 pub fn catalog() -> &'static [ModuleSpec] {
     const SPECS: &[ModuleSpec] = &[
         osc::SPEC,
@@ -31,7 +31,7 @@ pub fn catalog() -> &'static [ModuleSpec] {
     SPECS
 }
 
-/// The panel of the type `name`, by name or alias. [any]
+/// The panel of the type `name`, by name or alias. `[any]`
 pub fn spec(name: &str) -> Option<&'static ModuleSpec> {
     catalog().iter().find(|spec| spec.is_called(name))
 }

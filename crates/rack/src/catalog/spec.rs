@@ -81,7 +81,7 @@ pub struct ParamSpec {
 }
 
 impl ModuleSpec {
-    /// Index of the parameter called `name`, by name or alias. [any]
+    /// Index of the parameter called `name`, by name or alias. `[any]`
     pub fn param(&self, name: &str) -> Option<u16> {
         let index = self
             .params
@@ -90,7 +90,7 @@ impl ModuleSpec {
         Some(index as u16)
     }
 
-    /// Whether this is the module type `name`, by name or alias. [any]
+    /// Whether this is the module type `name`, by name or alias. `[any]`
     pub fn is_called(&self, name: &str) -> bool {
         self.name == name || self.aliases.contains(&name)
     }
@@ -156,13 +156,13 @@ impl ParamSpec {
         ParamSpec { curve: Curve::Stepped, smoothing_ms: 0.0, fixed: true, ..self }
     }
 
-    /// `value` inside the range; a choice or count is rounded to its nearest step. [any]
+    /// `value` inside the range; a choice or count is rounded to its nearest step. `[any]`
     pub fn clamp(&self, value: f32) -> f32 {
         let value = segue_dsp::math::clamp(value, self.min, self.max);
         if self.curve == Curve::Stepped { segue_dsp::math::round(value) } else { value }
     }
 
-    /// Index of the word `name` of a choice, case ignored. [any]
+    /// Index of the word `name` of a choice, case ignored. `[any]`
     pub fn choice_index(&self, name: &str) -> Option<f32> {
         let index = self.choices.iter().position(|word| word.eq_ignore_ascii_case(name.trim()))?;
         Some(index as f32)

@@ -26,7 +26,7 @@ impl Agenda<'_> {
         *self.len as usize
     }
 
-    /// Adds a command; `false` if there is no place for it. [audio]
+    /// Adds a command; `false` if there is no place for it. `[audio]`
     pub(super) fn push(&mut self, command: &Command, sequence: u64, later: bool) -> bool {
         let room = if later { self.slots.len() - RESERVE } else { self.slots.len() };
         let mut at = self.len();
@@ -48,12 +48,12 @@ impl Agenda<'_> {
         true
     }
 
-    /// The command that is due first. [audio]
+    /// The command that is due first. `[audio]`
     pub(super) fn peek(&self) -> Option<&[u64; 4]> {
         if *self.len == 0 { None } else { self.slots.first() }
     }
 
-    /// Takes the command that is due first. [audio]
+    /// Takes the command that is due first. `[audio]`
     pub(super) fn pop(&mut self) -> Option<[u64; 4]> {
         let first = *self.peek()?;
         *self.len -= 1;
@@ -62,7 +62,7 @@ impl Agenda<'_> {
         Some(first)
     }
 
-    /// Drops all that came before `sequence`. [audio]
+    /// Drops all that came before `sequence`. `[audio]`
     pub(super) fn clear_before(&mut self, sequence: u64) {
         let mut kept = 0;
         for at in 0..self.len() {

@@ -159,7 +159,7 @@ fn stride_of(lanes: usize) -> usize {
 }
 
 impl Layout {
-    /// The layout of a plan. [control]
+    /// The layout of a plan. `[control]`
     pub(crate) fn of(plan: &Plan) -> Layout {
         let mut words = words_of::<Header>() + words_of::<Master>();
         let mut samples = 0;

@@ -39,7 +39,7 @@ pub(super) struct Desk {
 }
 
 impl Desk {
-    /// The desk for a rate and a channel count. [control]
+    /// The desk for a rate and a channel count. `[control]`
     pub(super) fn new(rate: u32, channels: usize) -> Desk {
         Desk {
             rate,
@@ -58,7 +58,7 @@ pub(super) fn frames(ms: f32, rate: u32) -> u32 {
 }
 
 impl Master {
-    /// Open, at unity, silent. [any]
+    /// Open, at unity, silent. `[any]`
     pub(super) fn new() -> Master {
         Master {
             gain: Ramp::at(1.0),
@@ -74,7 +74,7 @@ impl Master {
         }
     }
 
-    /// Does one task. [audio]
+    /// Does one task. `[audio]`
     pub(super) fn perform(&mut self, desk: &Desk, task: MasterTask) {
         match task {
             MasterTask::Test => {
@@ -95,7 +95,7 @@ impl Master {
     }
 
     /// At the beginning of a block: whether a panic has gone down, so that what rings can be
-    /// emptied unheard; the sound comes back from here on. [audio]
+    /// emptied unheard; the sound comes back from here on. `[audio]`
     pub(super) fn has_ducked(&mut self, desk: &Desk) -> bool {
         let down = self.ducking == 1 && !self.duck.is_moving();
         if down {
@@ -106,7 +106,7 @@ impl Master {
     }
 
     /// Writes frames of both buses to interleaved `out`, limited; says on how many frames the
-    /// limiter held the sound down. [audio]
+    /// limiter held the sound down. `[audio]`
     pub(super) fn render(
         &mut self,
         desk: &Desk,

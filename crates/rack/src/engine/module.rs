@@ -95,7 +95,7 @@ pub(super) fn ramp<'a>(place: &Place, arena: &'a [u64], param: usize) -> Option<
     Ramp::ref_from_bytes(arena[at..at + words_of::<Ramp>()].as_bytes()).ok()
 }
 
-/// Takes a module out of the rendering. [audio]
+/// Takes a module out of the rendering. `[audio]`
 pub(super) fn bypass(place: &Place, words: &mut [u64], frames: u32) {
     let parts = parts(place, words);
     if parts.head.bypassed == 0 {
@@ -104,7 +104,7 @@ pub(super) fn bypass(place: &Place, words: &mut [u64], frames: u32) {
     }
 }
 
-/// Brings a module back, as new but for what it was set to. [audio]
+/// Brings a module back, as new but for what it was set to. `[audio]`
 pub(super) fn revive(place: &Place, words: &mut [u64]) {
     let parts = parts(place, words);
     if parts.head.bypassed != 0 {
@@ -116,14 +116,14 @@ pub(super) fn revive(place: &Place, words: &mut [u64]) {
     }
 }
 
-/// Empties what could still ring. Envelopes are choked elsewhere and may sound again. [audio]
+/// Empties what could still ring. Envelopes are choked elsewhere and may sound again. `[audio]`
 pub(super) fn silence(place: &Place, words: &mut [u64]) {
     if !place.has_gate {
         place.kind.reset(parts(place, words).state);
     }
 }
 
-/// Renders the block of one module. [audio]
+/// Renders the block of one module. `[audio]`
 pub(super) fn play(
     place: &Place,
     words: &mut [u64],

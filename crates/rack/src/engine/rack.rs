@@ -64,7 +64,7 @@ impl Schedule {
 }
 
 impl Rack {
-    /// Builds the rack of a plan: arena allocated and touched, state initial. [control]
+    /// Builds the rack of a plan: arena allocated and touched, state initial. `[control]`
     pub fn new(plan: &Plan, setup: &Setup) -> Result<Rack, PlanError> {
         setup.check()?;
         if plan.setup() != setup {
@@ -112,7 +112,7 @@ impl Rack {
 
     /// Takes a command, relative to the next block to render: what is due by then is due at its
     /// frame 0. Commands due at one frame are done in the order they were taken. What makes no
-    /// sense is counted and ignored. [audio]
+    /// sense is counted and ignored. `[audio]`
     pub fn apply(&mut self, command: &Command) {
         if !self.makes_sense(command) {
             header(&mut self.arena).notes.ignored += 1;
@@ -159,7 +159,7 @@ impl Rack {
     /// Renders the next block: 64 frames, interleaved. `crumb` is called with the index of each
     /// module before it renders.
     ///
-    /// Panics if `out` is not 64 frames long. [audio]
+    /// Panics if `out` is not 64 frames long. `[audio]`
     pub fn render(&mut self, out: &mut [f32], crumb: &mut dyn FnMut(u32)) {
         assert_eq!(out.len(), BLOCK_FRAMES * self.desk.channels, "a block is 64 frames");
         self.collect();
@@ -317,12 +317,12 @@ impl Rack {
         }
     }
 
-    /// All state: what is copied, hashed, and given back to [`Rack::restore`]. [audio]
+    /// All state: what is copied, hashed, and given back to [`Rack::restore`]. `[audio]`
     pub fn state(&self) -> &[u64] {
         &self.arena
     }
 
-    /// Goes on from a state taken from a rack of the same plan. On an error nothing changed. [any]
+    /// Goes on from a state taken from a rack of the same plan. On an error nothing changed. `[any]`
     pub fn restore(&mut self, state: &[u64]) -> Result<(), StateError> {
         let wanted = self.arena.len();
         if state.len() != wanted {
@@ -354,19 +354,19 @@ impl Rack {
         Ok(())
     }
 
-    /// Index of the next block to render. [any]
+    /// Index of the next block to render. `[any]`
     pub fn block(&self) -> u64 {
         self.header().map_or(0, |header| header.block)
     }
 
     /// The constant a parameter has or is on its way to: what was set last. A command that waits
-    /// is not yet seen; see [`Rack::pending`]. [any]
+    /// is not yet seen; see [`Rack::pending`]. `[any]`
     pub fn param(&self, module: u16, param: u16) -> Option<f32> {
         let place = self.layout.modules.get(usize::from(module))?;
         module::ramp(place, &self.arena, usize::from(param)).map(|ramp| ramp.target())
     }
 
-    /// What the gate of a module was told last; `None` where there is no gate. [any]
+    /// What the gate of a module was told last; `None` where there is no gate. `[any]`
     pub fn gate(&self, module: u16) -> Option<f32> {
         let place = self.layout.modules.get(usize::from(module)).filter(|place| place.has_gate)?;
         let head = module::head(place, &self.arena)?;
@@ -374,33 +374,33 @@ impl Rack {
         Some(waiting.map_or(head.level, |last| head.queue[last]))
     }
 
-    /// Whether a module is bypassed. [any]
+    /// Whether a module is bypassed. `[any]`
     pub fn is_bypassed(&self, module: u16) -> bool {
         let place = self.layout.modules.get(usize::from(module));
         let head = place.and_then(|place| module::head(place, &self.arena));
         head.is_some_and(|head| head.bypassed != 0)
     }
 
-    /// The master gain (linear) set last, and whether muted. [any]
+    /// The master gain (linear) set last, and whether muted. `[any]`
     pub fn master(&self) -> (f32, bool) {
         let words = &self.arena[words_of::<Header>()..][..words_of::<Master>()];
         Master::ref_from_bytes(words.as_bytes())
             .map_or((1.0, false), |master| (master.gain.target(), master.muted != 0))
     }
 
-    /// How many commands wait. [any]
+    /// How many commands wait. `[any]`
     pub fn agenda_len(&self) -> usize {
         self.header().map_or(0, |header| header.agenda_len as usize)
     }
 
-    /// The commands that wait, each with its frame, in no particular order. [any]
+    /// The commands that wait, each with its frame, in no particular order. `[any]`
     pub fn pending(&self) -> impl Iterator<Item = Command> + '_ {
         let (slots, _) = self.arena[self.layout.agenda.clone()].as_chunks::<4>();
         let waiting = slots.iter().take(self.agenda_len());
         waiting.filter_map(|slot| Command::decode(&[slot[0], slot[1], slot[2], 0]).ok())
     }
 
-    /// What was counted so far. [any]
+    /// What was counted so far. `[any]`
     pub fn notes(&self) -> Notes {
         let tally = self.header().map(|header| header.notes).unwrap_or_default();
         Notes {

@@ -21,7 +21,7 @@ pub struct Mistake {
 
 impl Mistake {
     /// The mistake as compilers print one: place, sentence, the line itself, carets.
-    /// `file` is only a name to print. [control]
+    /// `file` is only a name to print. `[control]`
     pub fn render(&self, file: &str, source: &str) -> String {
         let Mistake { line, column, text, .. } = self;
         let mut shown = format!("{file}:{line}:{column}: error: {text}");

@@ -53,12 +53,12 @@ pub(crate) struct Cable {
 }
 
 impl Patch {
-    /// Reads a patch; all mistakes at once, in the order of the file. Pure: text in. [control]
+    /// Reads a patch; all mistakes at once, in the order of the file. Pure: text in. `[control]`
     pub fn parse(text: &str) -> Result<Patch, Vec<Mistake>> {
         read::read(text)
     }
 
-    /// The title the file gives, or nothing. [any]
+    /// The title the file gives, or nothing. `[any]`
     pub fn title(&self) -> &str {
         &self.title
     }

@@ -24,7 +24,7 @@ pub struct Setup {
 pub const STATE_BYTES_MIN: usize = 1 << 17;
 
 impl Setup {
-    /// Whether all is within its range. [any]
+    /// Whether all is within its range. `[any]`
     pub fn check(&self) -> Result<(), PlanError> {
         let what = if !(8_000..=192_000).contains(&self.rate) {
             "a rate outside 8,000 to 192,000"
@@ -110,12 +110,12 @@ pub(crate) struct PlanCable {
 
 impl Plan {
     /// Compiles a checked patch: topological order, ties by place in the file. What can be wrong
-    /// only now: a cycle, unequal voices, not enough room. [control]
+    /// only now: a cycle, unequal voices, not enough room. `[control]`
     pub fn compile(patch: &Patch, setup: &Setup) -> Result<Plan, Vec<Mistake>> {
         compile::compile(patch, setup)
     }
 
-    /// The empty rack: just `out`. Panics for a setup that [`Setup::check`] refuses. [control]
+    /// The empty rack: just `out`. Panics for a setup that [`Setup::check`] refuses. `[control]`
     pub fn empty(setup: &Setup) -> Plan {
         match Patch::parse("segue = 1\n[out]\n").and_then(|patch| Plan::compile(&patch, setup)) {
             Ok(plan) => plan,
@@ -123,54 +123,54 @@ impl Plan {
         }
     }
 
-    /// The bytes of this plan. [control]
+    /// The bytes of this plan. `[control]`
     pub fn to_bytes(&self) -> Vec<u8> {
         wire::to_bytes(self)
     }
 
-    /// The plan in `bytes`, checked throughout: a wild one is refused, never played. [any]
+    /// The plan in `bytes`, checked throughout: a wild one is refused, never played. `[any]`
     pub fn from_bytes(bytes: &[u8]) -> Result<Plan, PlanError> {
         wire::from_bytes(bytes)
     }
 
-    /// A number that names this plan: that of another plan differs. FNV-1a of the bytes. [control]
+    /// A number that names this plan: that of another plan differs. FNV-1a of the bytes. `[control]`
     pub fn hash(&self) -> u64 {
         self.to_bytes().iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
             (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3)
         })
     }
 
-    /// The title of the patch, or nothing. [any]
+    /// The title of the patch, or nothing. `[any]`
     pub fn title(&self) -> &str {
         &self.title
     }
 
-    /// What it was compiled for. [any]
+    /// What it was compiled for. `[any]`
     pub fn setup(&self) -> &Setup {
         &self.setup
     }
 
-    /// All modules; the index is what commands use. [any]
+    /// All modules; the index is what commands use. `[any]`
     pub fn modules(&self) -> &[PlanModule] {
         &self.modules
     }
 
-    /// Index of the module called `id`. [any]
+    /// Index of the module called `id`. `[any]`
     pub fn module(&self, id: &str) -> Option<u16> {
         self.modules.iter().position(|module| module.id == id).map(|index| index as u16)
     }
 
-    /// Index of a parameter of a module, by name or alias. [any]
+    /// Index of a parameter of a module, by name or alias. `[any]`
     pub fn param(&self, module: u16, name: &str) -> Option<u16> {
         self.modules.get(usize::from(module))?.spec.param(name)
     }
 
-    /// The module `id` was most likely meant to be. [control]
+    /// The module `id` was most likely meant to be. `[control]`
     pub fn nearest_module(&self, id: &str) -> Option<&str> {
         nearest(id, self.modules.iter().map(|module| module.id.as_str()))
     }
 
-    /// The parameter `name` was most likely meant to be. [control]
+    /// The parameter `name` was most likely meant to be. `[control]`
     pub fn nearest_param(&self, module: u16, name: &str) -> Option<&str> {
         let module = self.modules.get(usize::from(module))?;
         nearest(name, module.spec.params.iter().map(|param| param.name))
@@ -178,22 +178,22 @@ impl Plan {
 }
 
 impl PlanModule {
-    /// Its id in the patch. [any]
+    /// Its id in the patch. `[any]`
     pub fn id(&self) -> &str {
         &self.id
     }
 
-    /// The panel of its type. [any]
+    /// The panel of its type. `[any]`
     pub fn spec(&self) -> &'static ModuleSpec {
         self.spec
     }
 
-    /// How many voices it has, 1 to 16. [any]
+    /// How many voices it has, 1 to 16. `[any]`
     pub fn lanes(&self) -> usize {
         usize::from(self.lanes)
     }
 
-    /// The constant a parameter starts with. [any]
+    /// The constant a parameter starts with. `[any]`
     pub fn constant(&self, param: u16) -> Option<f32> {
         let port = self.spec.inlets.len() + usize::from(param);
         self.ports.get(port).map(|port| port.constant)

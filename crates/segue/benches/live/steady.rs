@@ -3,7 +3,9 @@
 use std::path::Path;
 use std::time::Duration;
 
+use segue_lockstep::BLOCK_FRAMES;
 use segue_lockstep::memory::status::{Counter, Fact};
+use segue_lockstep::memory::tap::Found;
 use segue_lockstep::monitor::State;
 use segue_sys::clock;
 
@@ -26,12 +28,14 @@ pub(crate) fn measure(length: Duration) {
 fn run(name: &str, patch: &Path, seconds: &str, length: Duration) {
     let mut engine = Engine::start(patch, &["--lead", "4", "--for", seconds]);
     let mut looks = [Looks::default(), Looks::default()];
+    let (mut concealed, mut heard) = (Vec::new(), 0);
     let last = (length.as_nanos() / u128::from(BLOCK_NS)) as u64;
     while engine.orders.playhead() + 2 * LOOK_BLOCKS < last {
         clock::sleep_until_ns(clock::monotonic_ns() + LOOK_BLOCKS * BLOCK_NS);
         for (slot, look) in looks.iter_mut().enumerate() {
             look.at(&engine, slot);
         }
+        heard = listen(&engine, heard, &mut concealed);
     }
     let status = engine.ended();
     let priority = match engine.status.fact(Fact::Realtime) {
@@ -52,6 +56,9 @@ fn run(name: &str, patch: &Path, seconds: &str, length: Duration) {
     let mut values = vec![engine.orders.playhead() as f64];
     values.extend(counted.map(of));
     table::row("", &values, 0);
+    if !concealed.is_empty() {
+        println!("  concealed were {concealed:?}");
+    }
     table::title("  rendering a block, us", &table::SPREAD);
     for (slot, look) in looks.iter_mut().enumerate() {
         table::spread(&format!("  slot {slot}"), std::mem::take(&mut look.render_us), 1);
@@ -63,6 +70,20 @@ fn run(name: &str, patch: &Path, seconds: &str, length: Duration) {
         let (p50, min) = (hand[hand.len() / 2], hand[0]);
         table::row(&format!("  slot {slot}"), &[hand.len() as f64, p50 as f64, min as f64], 0);
     }
+}
+
+/// Notes which of the blocks played since `from` were concealed; gives where it has come to.
+fn listen(engine: &Engine, from: u64, concealed: &mut Vec<u64>) -> u64 {
+    let mut tap = engine.tap.clone();
+    let mut samples = [0.0; 2 * BLOCK_FRAMES];
+    for block in from..tap.head() {
+        if let Found::Block(played) = tap.read(block, &mut samples)
+            && played.concealed
+        {
+            concealed.push(block);
+        }
+    }
+    tap.head()
 }
 
 /// What was seen of a slot.

@@ -1,5 +1,8 @@
 //! The command line: what can be asked of the program, option by option.
 
+// The comments here are the help that people read: brackets are options, not links.
+#![allow(rustdoc::broken_intra_doc_links)]
+
 pub(crate) mod config;
 pub(crate) mod duration;
 pub(crate) mod endpoint;
