@@ -50,6 +50,8 @@ fn a_worker_that_cannot_start_is_given_up_and_can_be_revived() {
     let last = world.status.deaths().pop().expect("a death is told");
     assert_eq!((last.cause.as_str(), last.exit_code), ("exited with code 65", Some(65)));
     assert_eq!(last.last_words, "no such file: missing.toml");
+    assert_eq!(last.done, "slot given up after 3 failures");
+    assert_eq!(world.status.deaths()[0].done, "replaced at once");
     world.ailments[1] = Ailment::None;
     world.revive = 0b10;
     world.settle();

@@ -24,7 +24,8 @@ const CHANGES: usize = DEATHS + Ring::<Region>::words_for(KEPT, DEATH_WORDS);
 const END: usize = CHANGES + Ring::<Region>::words_for(KEPT, CHANGE_WORDS);
 const LATENESS: usize = HEADS + 2;
 const TEXT_WORDS: usize = 32;
-const DEATH_WORDS: usize = 16 + 2 * TEXT_WORDS;
+const DONE_WORDS: usize = 8;
+const DEATH_WORDS: usize = 16 + 2 * TEXT_WORDS + DONE_WORDS;
 const CHANGE_WORDS: usize = 8 + TEXT_WORDS;
 
 /// Deaths and changes of primary that are kept.
@@ -148,6 +149,8 @@ pub struct Death {
     pub cause: String,
     /// Panic text, or what it last printed.
     pub last_words: String,
+    /// What was done about it.
+    pub done: String,
 }
 
 /// A change of primary.
@@ -322,7 +325,9 @@ impl Status {
         ];
         words[..head.len()].copy_from_slice(&head);
         text::pack(&death.cause, &mut words[16..16 + TEXT_WORDS]);
-        text::pack(&death.last_words, &mut words[16 + TEXT_WORDS..]);
+        let (last_words, done) = (16 + TEXT_WORDS, 16 + 2 * TEXT_WORDS);
+        text::pack(&death.last_words, &mut words[last_words..done]);
+        text::pack(&death.done, &mut words[done..]);
         self.deaths.write(death.number, 0, &words);
         let head = self.region.load(HEADS, Acquire).max(death.number + 1);
         self.region.store(HEADS, head, Release);
@@ -353,7 +358,8 @@ impl Status {
             was_primary: words[11] != 0,
             lockstep_again_ns: words[12],
             cause: text::unpack(&words[16..16 + TEXT_WORDS]),
-            last_words: text::unpack(&words[16 + TEXT_WORDS..]),
+            last_words: text::unpack(&words[16 + TEXT_WORDS..16 + 2 * TEXT_WORDS]),
+            done: text::unpack(&words[16 + 2 * TEXT_WORDS..]),
         })
     }
 

@@ -226,7 +226,15 @@ impl Monitor {
         if self.primary == Some(slot) {
             self.fail_over(slot, &cause, seen, actions);
         }
-        let death = self.death(slot, at, &evidence, cause, seen.now_ns);
+        let guest = &mut self.guests[slot];
+        let lived = guest.lockstep_ns.map(|since| seen.now_ns.saturating_sub(since));
+        let verdict = guest.record.bury(evidence.is_own_fault(&at.process), lived);
+        let mut death = self.death(slot, at, &evidence, cause, seen.now_ns);
+        death.done = match verdict {
+            Verdict::After(0) => "replaced at once".to_owned(),
+            Verdict::After(delay_ns) => format!("replaced after {} ms", delay_ns / 1_000_000),
+            Verdict::GiveUp(failures) => format!("slot given up after {failures} failures"),
+        };
         actions.push(Action::Count(Counter::Deaths));
         actions.push(Action::Death(Box::new(death.clone())));
         actions.push(Action::Bury { slot });
@@ -236,8 +244,7 @@ impl Monitor {
         if self.deaths.len() > crate::memory::status::KEPT {
             self.deaths.remove(0);
         }
-        let lived = guest.lockstep_ns.map(|since| seen.now_ns.saturating_sub(since));
-        match guest.record.bury(evidence.is_own_fault(&at.process), lived) {
+        match verdict {
             Verdict::After(delay_ns) => {
                 guest.retry_ns = seen.now_ns + delay_ns;
                 guest.enter(State::Empty, seen.now_ns);
@@ -284,6 +291,7 @@ impl Monitor {
             was_primary: guest.was_primary,
             lockstep_again_ns: 0,
             cause,
+            done: String::new(),
             last_words: if note.is_empty() { at.last_words.clone() } else { note },
         }
     }

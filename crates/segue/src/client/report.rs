@@ -80,11 +80,12 @@ pub(crate) fn text(snapshot: &Snapshot, shape: &Shape) -> String {
     text += &format!("  {}\n", told.join(", "));
     for death in entries(&status["deaths"]).rev().take(3) {
         text += &format!(
-            "  slot {} died at {}: {} ({}) {}\n",
+            "  slot {} died at {}: {} ({}), {} {}\n",
             death["slot"],
             word(&death["at"]),
             word(&death["cause"]),
             word(&death["breadcrumb"]),
+            word(&death["done"]),
             death["last_words"].as_str().unwrap_or_default(),
         );
     }
@@ -271,6 +272,7 @@ fn death_json(snapshot: &Snapshot, death: &Death, memo: &Memo) -> Value {
         "exit_code": death.exit_code,
         "breadcrumb": crumb_text(death.crumb, death.crumb_block, memo),
         "last_words": death.last_words,
+        "done": death.done,
         "lockstep_again_ms": again,
     })
 }

@@ -289,9 +289,10 @@ fn tell_death(death: &Death) {
         generation = death.generation,
         block = death.block,
         last_words = death.last_words,
-        "slot {} died: {}",
+        "slot {} died: {}; {}",
         death.slot,
-        death.cause
+        death.cause,
+        death.done
     );
 }
 
