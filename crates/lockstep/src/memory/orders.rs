@@ -25,6 +25,7 @@ const FREEWHEEL: usize = 9;
 const PERIOD: usize = 10;
 const END: usize = 11;
 const PENDING: usize = 12;
+const URGE: usize = 13;
 const GENERATIONS: usize = 16;
 const LOG: usize = 32;
 const RECORD_WORDS: usize = 6;
@@ -131,15 +132,29 @@ impl Orders {
         &self.region
     }
 
-    /// Rung whenever anything changes that a worker may wait for. `[any]`
+    /// Rung whenever anything changes that a worker may wait for: whoever goes first listens to
+    /// it. `[any]`
     #[must_use]
     pub fn bell(&self) -> &AtomicU32 {
         self.region.bell(BELL)
     }
 
+    /// Rung when a standby must not go on waiting for the primary's bell alone: roles have
+    /// changed, blocks are cleared, or the primary falls behind. `[any]`
+    #[must_use]
+    pub fn urge(&self) -> &AtomicU32 {
+        self.region.bell(URGE)
+    }
+
     /// Rings the bell; who waits must still be woken. `[audio]`
     pub fn ring(&self) {
         self.bell().fetch_add(1, Release);
+    }
+
+    /// Rings both bells; who waits must still be woken. `[audio]`
+    pub fn ring_all(&self) {
+        self.urge().fetch_add(1, Release);
+        self.ring();
     }
 
     /// Blocks below this have all their commands. `[any]`
@@ -271,13 +286,13 @@ impl Orders {
     /// Names the primary. `[any]`
     pub fn set_primary(&self, slot: Option<usize>) {
         self.region.store(PRIMARY, slot.map_or(0, |slot| slot as u64 + 1), Release);
-        self.ring();
+        self.ring_all();
     }
 
     /// Clears the blocks below `block`. `[any]`
     pub fn set_cleared(&self, block: u64) {
         self.region.store(CLEARED, block, Release);
-        self.ring();
+        self.ring_all();
     }
 
     /// Says which guest may sit in a slot. `[any]`
@@ -304,11 +319,12 @@ impl Orders {
     /// Decides the block at which the engine ends. `[any]`
     pub fn set_end(&self, block: u64) {
         self.region.store(END, block + 1, Release);
-        self.ring();
+        self.ring_all();
     }
 
-    /// Lets a test begin just below the wrap of the 32-bit bell.
+    /// Lets a test begin just below the wrap of the 32-bit bells.
     pub fn set_bell(&self, value: u32) {
         self.bell().store(value, Release);
+        self.urge().store(value, Release);
     }
 }

@@ -22,8 +22,19 @@ impl Playout {
         }
         if self.sealed != before {
             self.parts.orders.publish(self.head, self.taken, self.sealed);
-            self.parts.orders.ring();
+            match self.primary_is_in_time() {
+                true => self.parts.orders.ring(),
+                false => self.parts.orders.ring_all(),
+            }
         }
+    }
+
+    /// Whether standbys can leave it to the primary's bell to wake them: it has the blocks that
+    /// they might else start without it. What it says is not trusted beyond the seal.
+    fn primary_is_in_time(&self) -> bool {
+        let half = self.playhead + self.pace.lead / 2;
+        let first = self.parts.orders.primary().and_then(|slot| self.parts.slots.get(slot));
+        first.is_some_and(|place| (half + 1..=self.sealed).contains(&place.published()))
     }
 
     fn say_farewell(&mut self) {
@@ -78,5 +89,52 @@ impl Playout {
     fn append(&mut self, record: Record) {
         self.parts.orders.append(self.head, record);
         self.head += 1;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use segue_sys::Region;
+
+    use crate::Shape;
+    use crate::memory::inbox::Inbox;
+    use crate::memory::orders::Orders;
+    use crate::memory::slot::Slot;
+    use crate::memory::status::Status;
+    use crate::memory::tap::Tap;
+    use crate::playout::{Pace, Parts, Playout};
+
+    #[test]
+    fn standbys_are_urged_when_the_primary_is_behind_and_left_asleep_when_it_is_not() {
+        let shape = Shape { slots: 2, channels: 2, rate: 48_000, state_words: 1 };
+        let slot = || Slot::new(Region::heap(Slot::words(&shape)), &shape).unwrap();
+        let parts = Parts {
+            orders: Orders::new(Region::heap(Orders::words())).unwrap(),
+            slots: vec![slot(), slot()],
+            inbox: Inbox::new(Region::heap(Inbox::words())).unwrap(),
+            tap: Tap::new(Region::heap(Tap::words(&shape)), &shape).unwrap(),
+            status: Status::new(Region::heap(Status::words())).unwrap(),
+        };
+        let (orders, primary) = (parts.orders.clone(), parts.slots[1].clone());
+        let pace = Pace { lead: 4, freewheel: false, period: 64 };
+        let mut playout = Playout::new(shape, parts, pace);
+        orders.set_primary(Some(1));
+        let mut urged = |published: u64| {
+            primary.publish(published, published, 0);
+            let (bell, urge) = (load(orders.bell()), load(orders.urge()));
+            playout.play(&mut [0.0; 128]);
+            assert!(load(orders.bell()) > bell, "the primary hears of every seal");
+            load(orders.urge()) > urge
+        };
+        assert!(urged(0), "nothing is there");
+        // The playhead is at 2 then, and at 4 half the lead is over.
+        assert!(!urged(5));
+        assert!(urged(5), "the standby may start block 5 now");
+        assert!(!urged(8));
+        assert!(urged(u64::MAX), "more than was sealed");
+    }
+
+    fn load(bell: &std::sync::atomic::AtomicU32) -> u32 {
+        bell.load(std::sync::atomic::Ordering::Acquire)
     }
 }

@@ -4,6 +4,8 @@
 //! thread renders; a second one holds the socket.
 
 use std::io;
+use std::sync::atomic::AtomicU32;
+use std::sync::atomic::Ordering::Acquire;
 use std::thread;
 use std::time::Duration;
 
@@ -141,15 +143,18 @@ fn go_round(mut worker: Worker<Played>, parts: &Parts) -> Failure {
     let own = &parts.slots[parts.slot];
     let mut urgency = None;
     loop {
+        // Loaded before the step, and before the role: what changes from here on ends the wait
+        // at once.
+        let urged = listen(parts.orders.urge());
         let primary = parts.orders.primary();
         // Without a clock there is no hurry, and two workers in one would starve the machine.
         if !parts.orders.freewheel() {
             take_urgency(&mut urgency, primary == Some(parts.slot));
         }
-        // Loaded before the step: what changes during it ends the wait at once.
-        let ahead = &parts.slots[primary.unwrap_or(parts.slot).min(parts.slots.len() - 1)];
-        let bells = [parts.orders.bell(), ahead.bell()]
-            .map(|bell| (bell, bell.load(std::sync::atomic::Ordering::Acquire)));
+        // A standby sleeps through the sealing and wakes once a block, when the primary has it.
+        let ahead =
+            primary.filter(|slot| *slot != parts.slot).and_then(|slot| parts.slots.get(slot));
+        let bells = [urged, listen(ahead.map_or(parts.orders.bell(), Slot::bell))];
         match worker.step(&mut clock::monotonic_ns) {
             Step::Rendered => futex::wake(own.bell()),
             Step::Wait => {
@@ -158,6 +163,11 @@ fn go_round(mut worker: Worker<Played>, parts: &Parts) -> Failure {
             Step::Leave(leave) => return Failure::new(Exit::TryAgain, leave.to_string()),
         }
     }
+}
+
+/// A bell, and what it stands at.
+fn listen(bell: &AtomicU32) -> (&AtomicU32, u32) {
+    (bell, bell.load(Acquire))
 }
 
 /// Roles change; the priority follows. Not granted is said in the status by the supervisor.

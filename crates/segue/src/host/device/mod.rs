@@ -108,6 +108,7 @@ impl Drive {
         self.playout.seal();
         let Parts { orders, slots, .. } = &self.parts;
         futex::wake(orders.bell());
+        futex::wake(orders.urge());
         let until_ns = clock::monotonic_ns() + PRIME_NS;
         while clock::monotonic_ns() < until_ns {
             let heard: Vec<_> = bells(&self.parts).collect();
@@ -166,8 +167,13 @@ impl Drive {
         if self.reins.close.load(Acquire) != 0 {
             self.playout.close(None, self.fade.1, self.fade.0);
         }
+        let orders = &self.parts.orders;
+        let urged = orders.urge().load(Acquire);
         let done = self.playout.play(out);
-        futex::wake(self.parts.orders.bell());
+        futex::wake(orders.bell());
+        if orders.urge().load(Acquire) != urged {
+            futex::wake(orders.urge());
+        }
         futex::wake(self.parts.tap.bell());
         done
     }

@@ -222,6 +222,7 @@ impl Watch {
         let actions = self.monitor.step(&seen);
         if monitor::perform(&actions, orders, status) {
             futex::wake(orders.bell());
+            futex::wake(orders.urge());
         }
         for action in actions {
             self.carry_out(action);
