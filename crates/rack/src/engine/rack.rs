@@ -322,7 +322,8 @@ impl Rack {
         &self.arena
     }
 
-    /// Goes on from a state taken from a rack of the same plan. On an error nothing changed. `[any]`
+    /// Goes on from a state taken from a rack of the same plan. On an error nothing changed.
+    /// `[any]`
     pub fn restore(&mut self, state: &[u64]) -> Result<(), StateError> {
         let wanted = self.arena.len();
         if state.len() != wanted {

@@ -133,7 +133,8 @@ impl Plan {
         wire::from_bytes(bytes)
     }
 
-    /// A number that names this plan: that of another plan differs. FNV-1a of the bytes. `[control]`
+    /// A number that names this plan: that of another plan differs. FNV-1a of the bytes.
+    /// `[control]`
     pub fn hash(&self) -> u64 {
         self.to_bytes().iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
             (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3)
