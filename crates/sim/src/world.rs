@@ -193,6 +193,11 @@ impl World {
         self.stalled_until_ns = self.now_ns + ns;
     }
 
+    /// The whole machine sleeps: no process runs, and the clock goes on.
+    pub fn suspend(&mut self, ns: u64) {
+        self.now_ns += ns;
+    }
+
     /// Runs until everybody is in lockstep; panics when that never is.
     pub fn settle(&mut self) {
         self.run_until("everybody is in lockstep", |world| {

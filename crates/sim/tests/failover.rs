@@ -1,5 +1,6 @@
 //! Failover in simulated time: deaths, stops and loops in every order, and what is heard: nothing.
 
+use segue_lockstep::memory::checkpoint::{Area, Mark};
 use segue_lockstep::memory::status::Counter::{Deaths, Failovers, Late, NoneReads};
 use segue_lockstep::monitor::State;
 use segue_sim::child::Ailment;
@@ -179,6 +180,45 @@ fn a_primary_that_is_late_hands_over_and_lives() {
     play(&mut world, 200);
     assert_unheard(&world, 0, 0);
     assert!(world.counter(Late) >= 16);
+}
+
+/// The same with a command in every block: the deadline clears what the primary holds up.
+#[test]
+fn a_slow_primary_does_not_hold_up_blocks_with_commands() {
+    let mut world = world(160);
+    let slot = primary(&world);
+    world.child(slot).expect("a worker").ailment = Ailment::Slow(20);
+    for number in 0..60 {
+        assert!(world.send(&[[number; 4]]));
+        world.run(1);
+    }
+    world.child(slot).expect("it lives").ailment = Ailment::None;
+    world.run(200);
+    assert_unheard(&world, 0, 0);
+}
+
+/// A checkpoint that is whole and wrong: the joiner's blocks come out different, so it leaves
+/// and says so, and the next one begins from a newer checkpoint.
+#[test]
+fn a_joiner_that_comes_out_different_never_counts() {
+    let mut world = world(170);
+    let standby = 1 - primary(&world);
+    world.kill(standby);
+    let newest =
+        world.slots[standby].areas().iter().filter_map(Area::claim).max_by_key(|at| at.block);
+    let mark = newest.expect("a checkpoint");
+    let mark = Mark { block: world.playout.playhead().max(mark.block), ..mark };
+    for slot in &world.slots {
+        for area in slot.areas() {
+            assert!(area.write(mark, &[7; 80]));
+        }
+    }
+    world.run_until("the joiner leaves", |world| world.counter(Deaths) >= 2);
+    let told = world.status.deaths();
+    assert!(told[1].last_words.contains("came out different"), "{:?}", told[1]);
+    world.settle();
+    play(&mut world, 50);
+    assert_eq!((world.counter(NoneReads), world.counter(Failovers)), (0, 0));
 }
 
 /// A block damaged in the ring is not played, and who wrote it is replaced.

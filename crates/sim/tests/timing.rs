@@ -128,6 +128,19 @@ fn a_monitor_that_was_away_accuses_nobody() {
     assert_eq!((world.counter(Deaths), world.counter(NoneReads)), (0, 0));
 }
 
+/// S61: the machine sleeps while everybody has work in hand; on waking nobody is overdue.
+#[test]
+fn a_machine_that_slept_buries_nobody() {
+    let mut world = settled(610, Config { render_ns: 900_000, ..Config::default() });
+    for _ in 0..50 {
+        let ticks = world.chance.below(20);
+        (0..ticks).for_each(|_| world.tick());
+        world.suspend(3_000 * MS);
+    }
+    world.run(100);
+    assert_eq!(world.counter(Deaths), 0, "{}", world.describe());
+}
+
 /// S51: of a timer and a late callback only one drives.
 #[test]
 fn only_who_holds_the_token_drives() {
