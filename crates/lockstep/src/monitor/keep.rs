@@ -33,3 +33,60 @@ impl Monitor {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::observe::{Process, SlotSeen};
+    use super::super::{Action, Config, Monitor, Observation, State};
+    use crate::Shape;
+    use crate::memory::slot::{Crumb, Phase};
+
+    fn slot(cursor: u64, checkpoints: [Option<(u64, u64)>; 2]) -> SlotSeen {
+        SlotSeen {
+            process: Process::Running { cpu_ns: 0 },
+            pid: 1,
+            last_words: String::new(),
+            note: None,
+            generation: 1,
+            phase: Phase::Lockstep,
+            published: 100,
+            reached: 100,
+            crumb: (Crumb::Idle, 0),
+            build: 1,
+            cursor,
+            suspect: 0,
+            checkpoints,
+            newest: None,
+        }
+    }
+
+    fn kept(slots: Vec<SlotSeen>) -> Vec<Action> {
+        let shape = Shape { slots: 2, channels: 2, rate: 48_000, state_words: 1 };
+        let mut monitor = Monitor::new(Config { shape, build: 1, lead: 4, freewheel: false });
+        for guest in &mut monitor.guests {
+            guest.invite(1);
+            guest.enter(State::Lockstep, 1);
+        }
+        let (playhead, sealed, head) = (96, 100, 1000);
+        let (now_ns, lateness, revive) = (1, 0, 0);
+        let seen = Observation { now_ns, slots, playhead, sealed, head, lateness, revive };
+        let mut actions = Vec::new();
+        monitor.step_keep(&seen, &mut actions);
+        actions
+    }
+
+    #[test]
+    fn the_log_is_kept_from_the_second_newest_checkpoint_one_could_join_from() {
+        let ahead = [Some((112, 900)), Some((96, 800))];
+        let behind = [Some((80, 700)), Some((64, 600))];
+        assert_eq!(kept(vec![slot(950, ahead), slot(950, behind)]), [Action::KeepFrom(700)]);
+    }
+
+    #[test]
+    fn what_a_guest_has_still_to_apply_is_kept_and_a_wild_word_gives_nothing_free() {
+        let both = [Some((96, 800)), Some((80, 700))];
+        assert_eq!(kept(vec![slot(950, both), slot(650, [None; 2])]), [Action::KeepFrom(650)]);
+        let wild = [Some((96, u64::MAX)), Some((u64::MAX, 5))];
+        assert_eq!(kept(vec![slot(950, wild), slot(950, [Some((80, 700)), None])]), []);
+    }
+}

@@ -15,6 +15,9 @@ use crate::exit::{Exit, Failure};
 /// What the kernel may queue for us: a burst of some ten thousand messages.
 const RECEIVE_BYTES: usize = 4 << 20;
 
+/// Ports tried where any will do.
+const TRIES_MAX: usize = 64;
+
 /// The sockets of one engine.
 #[derive(Debug)]
 pub(crate) struct Ports {
@@ -67,20 +70,41 @@ impl Ports {
     }
 }
 
+/// A socket for datagrams and one for connections on the same port. Where any port will do, the
+/// kernel chooses one that is free for datagrams; if it is not for connections, another.
 fn both(addr: SocketAddr) -> io::Result<(UdpSocket, TcpListener)> {
+    let mut taken = Vec::new();
+    loop {
+        let udp = datagrams(addr)?;
+        match connections(udp.local_addr()?) {
+            Ok(tcp) => return Ok((udp, tcp)),
+            Err(error) => {
+                let may_try = addr.port() == 0 && taken.len() < TRIES_MAX;
+                if error.kind() != io::ErrorKind::AddrInUse || !may_try {
+                    return Err(error);
+                }
+                // Kept open until the end, so that it is not chosen again.
+                taken.push(udp);
+            }
+        }
+    }
+}
+
+fn datagrams(addr: SocketAddr) -> io::Result<UdpSocket> {
     let udp = socket(addr, SocketType::DGRAM)?;
     // Capped by the kernel's own limit, which is no error.
     let _ = sockopt::set_socket_recv_buffer_size(&udp, RECEIVE_BYTES);
     rustix::net::bind(&udp, &addr)?;
-    let udp = UdpSocket::from(udp);
-    // The port that was found when any would do.
-    let addr = udp.local_addr()?;
+    Ok(UdpSocket::from(udp))
+}
+
+fn connections(addr: SocketAddr) -> io::Result<TcpListener> {
     let tcp = socket(addr, SocketType::STREAM)?;
     // Connections of an engine that has ended do not keep the next one out.
     sockopt::set_socket_reuseaddr(&tcp, true)?;
     rustix::net::bind(&tcp, &addr)?;
     rustix::net::listen(&tcp, 64)?;
-    Ok((udp, TcpListener::from(tcp)))
+    Ok(TcpListener::from(tcp))
 }
 
 fn socket(addr: SocketAddr, kind: SocketType) -> io::Result<OwnedFd> {
@@ -154,6 +178,17 @@ mod tests {
         assert_eq!(failure.exit, Exit::Unavailable);
         let failure = Ports::bind(&[endpoint("192.0.2.7:5005", false)]).unwrap_err();
         assert_eq!(failure.exit, Exit::Unavailable);
+    }
+
+    #[test]
+    fn any_port_is_one_that_is_free_for_datagrams_and_connections() {
+        let any = SocketAddr::from(([127, 0, 0, 1], 0));
+        let taken: Vec<_> = (0..3000).map_while(|_| super::connections(any).ok()).collect();
+        assert!(taken.len() > 500, "so that some of the ports chosen are taken");
+        for _ in 0..300 {
+            let (udp, tcp) = super::both(any).unwrap();
+            assert_eq!(udp.local_addr().unwrap(), tcp.local_addr().unwrap());
+        }
     }
 
     #[test]
