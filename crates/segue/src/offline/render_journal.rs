@@ -22,6 +22,8 @@ struct Findings {
     concealed: u64,
     gaps: u64,
     damage: Option<Damage>,
+    /// It is whole as far as it goes, and goes no further, although nobody ended it.
+    cut_short: bool,
 }
 
 /// Renders a journal.
@@ -95,7 +97,10 @@ impl Replay {
                 Ok(Some(record)) if !owed => self.record(record)?,
                 Ok(Some(Record::Command(command))) => self.player.push(command),
                 Ok(Some(_)) => {}
-                Ok(None) => break,
+                Ok(None) => {
+                    self.findings.cut_short = !journal.ended();
+                    break;
+                }
                 Err(damage) => {
                     self.findings.damage = Some(damage);
                     break;
@@ -181,6 +186,14 @@ fn report(
     }
     if let Some(damage) = &findings.damage {
         let text = format!("the journal is {damage}; {:.3} s were rendered", seconds(end - from));
+        return Err(Failure::new(Exit::BadInput, text));
+    }
+    if findings.cut_short {
+        let text = format!(
+            "the journal is cut short: nobody ended it (its engine was killed, or still plays); \
+             {:.3} s were rendered",
+            seconds(end - from)
+        );
         return Err(Failure::new(Exit::BadInput, text));
     }
     let differs = findings.first_difference.is_some();

@@ -78,16 +78,25 @@ fn a_part_of_a_journal_renders_to_that_part_and_a_cut_one_up_to_the_cut() {
     assert_eq!(part[62..70], 12_000_u64.to_le_bytes(), "the frame it begins at");
     assert_eq!(part.split_off(WAV_HEADER_BYTES), heard[12_000 * 8..36_000 * 8]);
 
-    let mut bytes = std::fs::read(folder.join("show.journal")).expect("the journal");
-    bytes.truncate(bytes.len() * 2 / 3);
-    std::fs::write(folder.join("cut.journal"), bytes).expect("written");
-    let output = run(&["render", "cut.journal", "-o", "cut.wav", "--json"], folder);
-    assert_eq!(output.status.code(), Some(65), "{}", said(&output));
-    assert!(said(&output).contains("damaged at byte"), "{}", said(&output));
-    let report: Value = serde_json::from_slice(&output.stdout).expect("a report");
-    assert_eq!(report["blocks_differing"], 0);
-    let cut = std::fs::read(folder.join("cut.wav")).expect("the file").split_off(WAV_HEADER_BYTES);
-    assert!(!cut.is_empty() && cut == heard[..cut.len()]);
+    // Cut anywhere: within a record, or just between the last two.
+    let bytes = std::fs::read(folder.join("show.journal")).expect("the journal");
+    let tenths = (3..10).map(|tenths| bytes.len() * tenths / 10);
+    let mut between = 0;
+    for length in tenths.chain((8..40).map(|less| bytes.len() - less)) {
+        std::fs::write(folder.join("cut.journal"), &bytes[..length]).expect("written");
+        let cut = ["render", "cut.journal", "-o", "cut.wav", "--force", "--json"];
+        let output = run(&cut, folder);
+        let said = said(&output);
+        assert_eq!(output.status.code(), Some(65), "{said}");
+        between += usize::from(said.contains("cut short: nobody ended it"));
+        assert!(said.contains("damaged at byte") || between > 0, "{said}");
+        let report: Value = serde_json::from_slice(&output.stdout).expect("a report");
+        assert_eq!(report["blocks_differing"], 0);
+        let cut = std::fs::read(folder.join("cut.wav")).expect("the file");
+        let cut = &cut[WAV_HEADER_BYTES..];
+        assert!(cut == &heard[..cut.len()], "up to the cut it is what was heard");
+    }
+    assert!(between > 0, "one of the cuts is between two records");
 }
 
 #[test]

@@ -139,7 +139,7 @@ fn a_recording_asked_for_holds_what_was_heard() {
     client.send("/gate/env", &[OscType::Int(1)]);
     assert_eq!(answer_text(&client.ask("/record/start", &[text("a")]), 1), "busy");
     assert_eq!(client.ask("/record/stop", &[]).addr, "/done");
-    for wrong in ["../take", "/tmp/take", ".take", ""] {
+    for wrong in ["../take", "/take", ".take", ""] {
         let answer = client.ask("/record/start", &[text(wrong)]);
         assert_eq!(answer_text(&answer, 1), "forbidden", "{wrong}: {answer:?}");
     }
