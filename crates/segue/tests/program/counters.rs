@@ -6,17 +6,7 @@ use rustix::process::Signal;
 use serde_json::Value;
 
 use crate::client::Client;
-use crate::engine::{Engine, Start, counter, is_whole, patch, primary};
-
-const PATCH: &str = "segue = 1
-[osc]
-type = \"osc\"
-[bad]
-type = \"fault\"
-in = \"osc\"
-[out]
-in = \"bad * 0.5\"
-";
+use crate::engine::{Engine, FAULTY, Start, counter, is_whole, patch, primary};
 
 fn harm(client: &Client, mode: &str, slot: i32, ms: i32) {
     for (param, value) in [
@@ -67,7 +57,7 @@ fn deaths_and_failovers_are_counted_apart() {
 /// Two workers that render different samples: counted, and one of them replaced.
 #[test]
 fn a_divergence_is_counted_and_told() {
-    let engine = Start::new().patch(PATCH).play();
+    let engine = Start::new().patch(FAULTY).play();
     let client = Client::new(engine.port());
     harm(&client, "diverge", 1, 0);
     let status = moved(&engine, "divergences");
@@ -82,7 +72,7 @@ fn a_divergence_is_counted_and_told() {
 /// blocks are missed.
 #[test]
 fn slowness_is_counted_as_late_then_as_a_change_of_role_and_as_missed_blocks() {
-    let start = || Start::new().arg("--device").arg("null").patch(PATCH);
+    let start = || Start::new().arg("--device").arg("null").patch(FAULTY);
     let engine = start().play();
     let client = Client::new(engine.port());
     let slow = primary(&engine.wait_whole(0));

@@ -13,6 +13,17 @@ use tempfile::TempDir;
 /// Nothing here takes so long; who waits longer waits for what will never come.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(60);
 
+/// A patch whose sound passes through the module that misbehaves when told to.
+pub(crate) const FAULTY: &str = "segue = 1
+[osc]
+type = \"osc\"
+[bad]
+type = \"fault\"
+in = \"osc\"
+[out]
+in = \"bad * 0.5\"
+";
+
 /// The program.
 pub(crate) fn segue() -> Command {
     clean(Command::new(env!("CARGO_BIN_EXE_segue")))

@@ -4,17 +4,7 @@ use rosc::OscType;
 use serde_json::Value;
 
 use crate::client::Client;
-use crate::engine::{Engine, Start, counter, primary};
-
-const PATCH: &str = "segue = 1
-[osc]
-type = \"osc\"
-[bad]
-type = \"fault\"
-in = \"osc\"
-[out]
-in = \"bad * 0.5\"
-";
+use crate::engine::{Engine, FAULTY, Start, counter, primary};
 
 /// Strikes one guest by the fault module and waits until it is replaced; gives what was told.
 fn strike(engine: &Engine, client: &Client, mode: &str, phase: &str, slot: usize) -> Value {
@@ -42,7 +32,7 @@ fn strike(engine: &Engine, client: &Client, mode: &str, phase: &str, slot: usize
 /// as of the standby, and none is heard.
 #[test]
 fn each_way_to_die_is_told_and_none_is_heard() {
-    let engine = Start::new().patch(PATCH).play();
+    let engine = Start::new().patch(FAULTY).play();
     let client = Client::new(engine.port());
     let ways = [
         ("panic", "render", "panicked"),
