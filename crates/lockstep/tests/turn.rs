@@ -1,6 +1,6 @@
 //! Whose turn it is: a standby goes second, and alone only as far as it may.
 
-use segue_lockstep::memory::orders::{Kind, Orders, Record};
+use segue_lockstep::memory::orders::{Kind, Orders, Record, Sealing};
 use segue_lockstep::memory::slot::Slot;
 use segue_lockstep::worker::{Parts, Step, Worker};
 use segue_lockstep::{Instrument, Payload, Shape, Unfit};
@@ -50,7 +50,7 @@ fn command(orders: &Orders, number: u64, block: u64) {
 #[test]
 fn without_commands_a_standby_goes_on_alone_when_half_the_lead_has_run_out() {
     let (mut worker, orders) = standby(false);
-    orders.publish(0, 0, 5);
+    orders.publish(Sealing { head: 0, taken: 0, sealed: 5, end: None });
     let mut rendered = 0;
     while worker.step(&mut || 0) == Step::Rendered {
         rendered += 1;
@@ -65,7 +65,7 @@ fn without_commands_a_standby_goes_on_alone_when_half_the_lead_has_run_out() {
 fn a_block_with_commands_waits_for_the_monitors_word() {
     let (mut worker, orders) = standby(false);
     command(&orders, 0, 0);
-    orders.publish(1, 0, 5);
+    orders.publish(Sealing { head: 1, taken: 0, sealed: 5, end: None });
     orders.set_playhead(4);
     assert_eq!(worker.step(&mut || 0), Step::Wait, "however late it is");
     orders.set_cleared(1);
@@ -75,7 +75,7 @@ fn a_block_with_commands_waits_for_the_monitors_word() {
 #[test]
 fn on_freewheel_no_block_is_started_because_of_time() {
     let (mut worker, orders) = standby(true);
-    orders.publish(0, 0, 5);
+    orders.publish(Sealing { head: 0, taken: 0, sealed: 5, end: None });
     orders.set_playhead(4);
     assert_eq!(worker.step(&mut || 0), Step::Wait);
     orders.set_primary(Some(1));

@@ -120,7 +120,7 @@ impl World {
         Self {
             chance: Chance::new(seed),
             playout: Playout::new(shape, parts, pace),
-            monitor: Monitor::new(monitor::Config { shape, build: BUILD, lead, freewheel }),
+            monitor: Monitor::new(monitor::Config { shape, build: BUILD, lead }),
             checker: Checker::new(&shape),
             children: (0..config.slots).map(|_| None).collect(),
             ailments: vec![Ailment::None; config.slots],

@@ -28,6 +28,9 @@ pub enum Access {
 #[derive(Clone, Debug)]
 pub struct Region {
     mapping: Arc<Mapping>,
+    /// Stores that are still made, where a test has counted them.
+    #[cfg(feature = "testing")]
+    stores_left: Option<Arc<AtomicU64>>,
 }
 
 impl Region {
@@ -36,7 +39,7 @@ impl Region {
     pub fn heap(words: usize) -> Self {
         let boxed: Box<[AtomicU64]> = (0..words).map(|_| AtomicU64::new(0)).collect();
         let base = NonNull::from(Box::leak(boxed)).cast::<AtomicU64>();
-        Self { mapping: Arc::new(Mapping { base, words, fd: None, access: Access::Write }) }
+        Self::of(Mapping { base, words, fd: None, access: Access::Write })
     }
 
     /// A shared region of `words` zeroed words, every page touched, sealed against resizing.
@@ -76,7 +79,23 @@ impl Region {
             rustix::mm::mmap(std::ptr::null_mut(), words * 8, protection, flags, &fd, 0)
         }?;
         let base = NonNull::new(base.cast()).ok_or_else(|| io::Error::other("mapped at null"))?;
-        Ok(Self { mapping: Arc::new(Mapping { base, words, fd: Some(fd), access }) })
+        Ok(Self::of(Mapping { base, words, fd: Some(fd), access }))
+    }
+
+    fn of(mapping: Mapping) -> Self {
+        Self {
+            mapping: Arc::new(mapping),
+            #[cfg(feature = "testing")]
+            stores_left: None,
+        }
+    }
+
+    /// The same memory for a writer who is ended after so many stores: what it would store
+    /// later, here or through another handle with the same count, is not stored.
+    #[cfg(feature = "testing")]
+    #[must_use]
+    pub fn doomed(&self, stores_left: &Arc<AtomicU64>) -> Self {
+        Self { mapping: self.mapping.clone(), stores_left: Some(stores_left.clone()) }
     }
 
     /// The descriptor as it was made or adopted; none for a heap region.
@@ -139,6 +158,14 @@ impl Words for Region {
 
     fn store(&self, index: usize, value: u64, order: Ordering) {
         assert!(self.mapping.access == Access::Write, "a read-only region was written");
+        #[cfg(feature = "testing")]
+        if let Some(left) = &self.stores_left
+            && left
+                .try_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1))
+                .is_err()
+        {
+            return;
+        }
         self.word(index).store(value, order);
     }
 }

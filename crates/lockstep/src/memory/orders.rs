@@ -26,7 +26,11 @@ const PERIOD: usize = 10;
 const END: usize = 11;
 const PENDING: usize = 12;
 const URGE: usize = 13;
+const POSITION: usize = 14;
+const FIXED: usize = 15;
 const GENERATIONS: usize = 16;
+const FIXED_AT: usize = 24;
+const FIXED_WORDS: usize = 4;
 const LOG: usize = 32;
 const RECORD_WORDS: usize = 6;
 
@@ -87,6 +91,19 @@ impl Record {
         let (more, origin) = ((head >> 8) as u8, (head >> 32) as u32);
         Some(Self { block, kind, origin, more, payload: [a, b, c, d] })
     }
+}
+
+/// How far the sealing has come, as one: what a successor of playout begins with.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Sealing {
+    /// Records below this are in the log.
+    pub head: u64,
+    /// Inbox entries below this are in the log.
+    pub taken: u64,
+    /// Blocks below this have all their commands.
+    pub sealed: u64,
+    /// The block at which the engine ends, once that is decided.
+    pub end: Option<u64>,
 }
 
 /// What is found at a number of the log.
@@ -266,11 +283,50 @@ impl Orders {
         self.log.write(number, 0, &record.to_words());
     }
 
-    /// Shows the log up to `head`, the inbox up to `taken`, the blocks up to `sealed`. `[audio]`
-    pub fn publish(&self, head: u64, taken: u64, sealed: u64) {
-        self.region.store(HEAD, head, Release);
-        self.region.store(TAKEN, taken, Release);
-        self.region.store(SEALED, sealed, Release);
+    /// Shows the log, the inbox and the blocks as far as they are sealed. One store decides:
+    /// whoever is ended before it has sealed nothing, and after it a successor shows the rest.
+    /// `[audio]`
+    pub fn publish(&self, sealing: Sealing) {
+        let number = self.region.load(FIXED, Acquire) + 1;
+        let at = FIXED_AT + number as usize % 2 * FIXED_WORDS;
+        let Sealing { head, taken, sealed, end } = sealing;
+        let words = [head, taken, sealed, end.map_or(0, |end| end + 1)];
+        for (word, value) in words.into_iter().enumerate() {
+            self.region.store(at + word, value, Release);
+        }
+        self.region.store(FIXED, number, Release);
+        self.show(sealing);
+    }
+
+    /// How far the sealing has come by the word of whoever sealed last, shown or not. `[any]`
+    #[must_use]
+    pub fn sealing(&self) -> Sealing {
+        let at = FIXED_AT + self.region.load(FIXED, Acquire) as usize % 2 * FIXED_WORDS;
+        let [head, taken, sealed, end] = [0, 1, 2, 3].map(|it| self.region.load(at + it, Acquire));
+        Sealing { head, taken, sealed, end: end.checked_sub(1) }
+    }
+
+    fn show(&self, sealing: Sealing) {
+        self.region.store(HEAD, sealing.head, Release);
+        self.region.store(TAKEN, sealing.taken, Release);
+        self.region.store(SEALED, sealing.sealed, Release);
+        if let Some(end) = sealing.end
+            && self.end() != Some(end)
+        {
+            self.region.store(END, end + 1, Release);
+            self.ring_all();
+        }
+    }
+
+    /// Frames delivered since block 0. `[any]`
+    #[must_use]
+    pub fn position(&self) -> u64 {
+        self.region.load(POSITION, Acquire)
+    }
+
+    /// Says how many frames were delivered. `[audio]`
+    pub fn set_position(&self, frames: u64) {
+        self.region.store(POSITION, frames, Release);
     }
 
     /// Moves the playhead. `[audio]`
@@ -314,12 +370,6 @@ impl Orders {
     pub fn set_pace(&self, lead: u64, freewheel: bool) {
         self.region.store(LEAD, lead, Release);
         self.region.store(FREEWHEEL, u64::from(freewheel), Release);
-    }
-
-    /// Decides the block at which the engine ends. `[any]`
-    pub fn set_end(&self, block: u64) {
-        self.region.store(END, block + 1, Release);
-        self.ring_all();
     }
 
     /// Lets a test begin just below the wrap of the 32-bit bells.

@@ -61,6 +61,15 @@ pub struct Limits {
     pub starved_ns: u64,
 }
 
+impl Limits {
+    /// Four blocks of processor time are the design's figure. A stolen slice of a shared machine
+    /// can be charged to the guest, so without a deadline there is no hurry to call it a loop.
+    pub(super) const fn new(block_ns: u64, freewheel: bool) -> Self {
+        let loop_cpu_ns = if freewheel { 64 * block_ns } else { 4 * block_ns };
+        Self { loop_cpu_ns, starved_ns: 2_000_000_000 }
+    }
+}
+
 /// A slot and who sits there.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Guest {

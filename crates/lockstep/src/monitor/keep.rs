@@ -62,14 +62,25 @@ mod tests {
 
     fn kept(slots: Vec<SlotSeen>) -> Vec<Action> {
         let shape = Shape { slots: 2, channels: 2, rate: 48_000, state_words: 1 };
-        let mut monitor = Monitor::new(Config { shape, build: 1, lead: 4, freewheel: false });
+        let mut monitor = Monitor::new(Config { shape, build: 1, lead: 4 });
         for guest in &mut monitor.guests {
             guest.invite(1);
             guest.enter(State::Lockstep, 1);
         }
         let (playhead, sealed, head) = (96, 100, 1000);
         let (now_ns, lateness, revive) = (1, 0, 0);
-        let seen = Observation { now_ns, slots, playhead, sealed, head, lateness, revive };
+        let (freewheel, period_blocks) = (false, 1);
+        let seen = Observation {
+            now_ns,
+            slots,
+            playhead,
+            sealed,
+            head,
+            lateness,
+            revive,
+            freewheel,
+            period_blocks,
+        };
         let mut actions = Vec::new();
         monitor.step_keep(&seen, &mut actions);
         actions

@@ -6,6 +6,7 @@
 
 mod act;
 mod cause;
+mod driver;
 mod guest;
 mod keep;
 mod observe;
@@ -14,6 +15,7 @@ mod respawn;
 
 pub use act::{Action, perform};
 pub use cause::{Evidence, signal_name};
+pub use driver::{DriverWatch, Loss, Move, StreamSeen, TIMER, Within};
 pub use guest::{Limits, State};
 pub use observe::{Child, Note, Observation, Process, SlotSeen, control_beat, observe};
 
@@ -38,8 +40,6 @@ pub struct Config {
     pub build: u64,
     /// Blocks sealed beyond a period.
     pub lead: u64,
-    /// No clock: no rule about blocks uses time.
-    pub freewheel: bool,
 }
 
 /// The monitor.
@@ -57,18 +57,16 @@ pub struct Monitor {
     death_count: u64,
     changed_at: u64,
     last_ns: Option<u64>,
+    /// The playhead and when it came there, nanoseconds of the monotonic clock.
+    moved: (u64, u64),
 }
 
 impl Monitor {
     /// A monitor of empty slots; its first step asks for guests. `[control]`
     #[must_use]
     pub fn new(config: Config) -> Self {
-        let block_ns = config.shape.block_ns();
-        // Four blocks are the design's figure. A stolen slice of a shared machine can be charged
-        // to the guest, so without a deadline there is no hurry to call it a loop.
-        let loop_cpu_ns = if config.freewheel { 64 * block_ns } else { 4 * block_ns };
         Self {
-            limits: Limits { loop_cpu_ns, starved_ns: 2_000_000_000 },
+            limits: Limits::new(config.shape.block_ns(), false),
             guests: vec![Guest::default(); config.shape.slots],
             config,
             primary: None,
@@ -80,6 +78,7 @@ impl Monitor {
             death_count: 0,
             changed_at: 0,
             last_ns: None,
+            moved: (0, 0),
         }
     }
 
@@ -108,6 +107,10 @@ impl Monitor {
         let mut actions = Vec::new();
         let away = self.last_ns.is_some_and(|last| seen.now_ns.saturating_sub(last) > AWAY_NS);
         self.last_ns = Some(seen.now_ns);
+        self.limits = Limits::new(self.config.shape.block_ns(), seen.freewheel);
+        if seen.playhead != self.moved.0 {
+            self.moved = (seen.playhead, seen.now_ns);
+        }
         if away {
             self.guests.iter_mut().for_each(Guest::forgive);
         }

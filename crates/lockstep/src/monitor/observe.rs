@@ -115,6 +115,10 @@ pub struct Observation {
     pub lateness: u64,
     /// Slots (one bit each) somebody asked to be brought back.
     pub revive: u64,
+    /// No clock: no rule about blocks uses time.
+    pub freewheel: bool,
+    /// Blocks of the longest period asked for, rounded up.
+    pub period_blocks: u64,
 }
 
 /// What the kernel knows of a slot's child.
@@ -175,6 +179,8 @@ pub fn observe(
         head: orders.head(),
         lateness: status.lateness(),
         revive,
+        freewheel: orders.freewheel(),
+        period_blocks: orders.period().div_ceil(crate::BLOCK_FRAMES as u64),
     }
 }
 

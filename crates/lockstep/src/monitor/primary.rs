@@ -32,7 +32,7 @@ impl Monitor {
             Some(slot) => {
                 let settled = seen.playhead >= self.changed_at + 64;
                 let late = seen.lateness.count_ones();
-                if late < LATE_MAX || !settled || self.config.freewheel {
+                if late < LATE_MAX || !settled || seen.freewheel {
                     return;
                 }
                 let Some(to) = self.furthest(slot, seen) else { return };
@@ -117,14 +117,22 @@ impl Monitor {
     /// left for the standby.
     pub(super) fn step_clear(&mut self, seen: &Observation, actions: &mut Vec<Action>) {
         let Some(primary) = self.primary else { return };
-        if self.config.freewheel {
+        if seen.freewheel {
             return;
         }
-        let demanded = seen.playhead + self.config.lead / 2 + 1;
+        let demanded = self.due_by_now(seen) + self.config.lead / 2 + 1;
         if seen.slots[primary].published < demanded && demanded > self.cleared {
             self.cleared = demanded;
             actions.push(Action::Clear(demanded));
         }
+    }
+
+    /// The block that would be playing if the device took one at a time: a long period is not
+    /// asked for before its end, but by then all of it must be there.
+    fn due_by_now(&self, seen: &Observation) -> u64 {
+        let (playhead, since_ns) = self.moved;
+        let blocks = seen.now_ns.saturating_sub(since_ns) / self.config.shape.block_ns();
+        playhead + blocks.min(seen.period_blocks.saturating_sub(1))
     }
 
     /// Standbys whose newest block differs from the primary's are replaced, and it is counted.

@@ -26,6 +26,12 @@ impl Concealment {
         Self { channels, tail: [0.0; 8], left: 0, dark: false }
     }
 
+    /// Takes over where another has played: its last block, and whether that was made up.
+    pub(super) fn recall(&mut self, block: &[f32], made_up: bool) {
+        self.dark = made_up;
+        self.tail[..self.channels].copy_from_slice(&block[block.len() - self.channels..]);
+    }
+
     /// Passes a block on: untouched when it was found and the one before was real; else made up
     /// in place. Gives whether it was made up. `[audio]`
     pub(super) fn pass(&mut self, found: bool, block: &mut [f32]) -> bool {

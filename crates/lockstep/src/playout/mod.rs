@@ -5,6 +5,7 @@
 //! instead, and its driver waits and asks again.
 
 mod conceal;
+mod resume;
 mod seal;
 mod token;
 
@@ -154,8 +155,17 @@ impl Playout {
             done += count;
         }
         out[done * channels..].fill(0.0);
+        self.parts.orders.set_position(self.position());
         self.seal();
         done
+    }
+
+    /// Waits for the primary instead of concealing, or ceases to. `[audio]`
+    pub fn set_freewheel(&mut self, freewheel: bool) {
+        if freewheel != self.pace.freewheel {
+            self.pace.freewheel = freewheel;
+            self.parts.orders.set_pace(self.pace.lead, freewheel);
+        }
     }
 
     /// Makes the next block current; false if there is none to be had now.

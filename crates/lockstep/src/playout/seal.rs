@@ -5,7 +5,7 @@
 //! is taken whole; what is left slides on in order.
 
 use super::{Farewell, Playout};
-use crate::memory::orders::{Kind, Record};
+use crate::memory::orders::{Kind, Record, Sealing};
 use crate::memory::status::Counter;
 use crate::{BLOCK_FRAMES, COMMANDS_PER_BLOCK};
 
@@ -21,7 +21,8 @@ impl Playout {
             self.sealed += 1;
         }
         if self.sealed != before {
-            self.parts.orders.publish(self.head, self.taken, self.sealed);
+            let (head, taken, sealed, end) = (self.head, self.taken, self.sealed, self.end);
+            self.parts.orders.publish(Sealing { head, taken, sealed, end });
             match self.primary_is_in_time() {
                 true => self.parts.orders.ring(),
                 false => self.parts.orders.ring_all(),
@@ -42,7 +43,6 @@ impl Playout {
         if from <= self.sealed {
             self.farewell = None;
             self.end = Some(self.sealed + blocks);
-            self.parts.orders.set_end(self.sealed + blocks);
             let block = self.sealed;
             self.append(Record { block, kind: Kind::Command, origin: 0, more: 0, payload });
         }

@@ -395,7 +395,7 @@ mod tests {
 
     use rosc::{OscMessage, OscType};
     use segue_lockstep::memory::inbox::{Count, INBOX_DEPTH, Inbox};
-    use segue_lockstep::memory::orders::Orders;
+    use segue_lockstep::memory::orders::{Orders, Sealing};
     use segue_rack::{Action, Command, Patch, Plan, Setup};
     use segue_sys::Region;
 
@@ -426,7 +426,7 @@ mod tests {
             let mut bench = Self { desk, inbox, orders, now };
             // The playhead at block 1000, sealed five blocks ahead.
             bench.orders.set_playhead(1000);
-            bench.orders.publish(0, 0, 1005);
+            bench.orders.publish(Sealing { head: 0, taken: 0, sealed: 1005, end: None });
             bench.desk.turn(bench.now);
             bench
         }
@@ -451,7 +451,7 @@ mod tests {
         }
 
         fn taken(&mut self, taken: u64) -> Vec<String> {
-            self.orders.publish(0, taken, 1005);
+            self.orders.publish(Sealing { head: 0, taken, sealed: 1005, end: None });
             self.desk.turn(self.now);
             self.replies()
         }

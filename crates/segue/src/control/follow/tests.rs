@@ -5,7 +5,7 @@ use std::sync::mpsc::{self, Receiver};
 
 use segue_lockstep::memory::checkpoint::Mark;
 use segue_lockstep::memory::inbox::Inbox;
-use segue_lockstep::memory::orders::{Kind, LOG_DEPTH, Orders, Record};
+use segue_lockstep::memory::orders::{Kind, LOG_DEPTH, Orders, Record, Sealing};
 use segue_lockstep::memory::slot::Slot;
 use segue_lockstep::memory::tap::Tap;
 use segue_lockstep::{COMMANDS_PER_BLOCK, Shape};
@@ -93,7 +93,12 @@ impl Show {
         let (block, kind, origin, more) = (self.block, Kind::Command, 1, 0);
         self.orders.append(self.record, Record { block, kind, origin, more, payload });
         self.record += 1;
-        self.orders.publish(self.record, 0, self.block + 1);
+        self.orders.publish(Sealing {
+            head: self.record,
+            taken: 0,
+            sealed: self.block + 1,
+            end: None,
+        });
         self.rack.apply(&command);
     }
 
