@@ -8,6 +8,7 @@ pub mod clock;
 pub mod event;
 pub mod futex;
 pub mod hash;
+pub mod jack;
 pub mod process;
 pub mod region;
 pub mod ring;
