@@ -203,12 +203,17 @@ impl Snapshot {
         if self.status.fact(Fact::ControlState) == 2 {
             self.problems.push("control is down; the music plays, OSC waits".to_owned());
         }
+        let trouble = self.status.trouble();
+        let unheard = !trouble.is_empty() && self.status.fact(Fact::DeviceDrives) == 0;
+        if !trouble.is_empty() {
+            self.problems.push(trouble);
+        }
         let age = now_ns.saturating_sub(self.status.fact(Fact::Beat));
         if age > 2_000_000_000 {
             self.problems.push(format!("the supervisor has not moved for {} ms", age / 1_000_000));
         }
         let plays = self.slots.iter().any(|slot| slot.state == State::Lockstep);
-        self.health = match (plays, self.problems.is_empty()) {
+        self.health = match (plays && !unheard, self.problems.is_empty()) {
             (false, _) => Health::Silent,
             (true, false) => Health::Degraded,
             (true, true) => Health::Ok,

@@ -21,7 +21,8 @@ const SLOT_WORDS: usize = 16;
 const HEADS: usize = SLOTS + SLOTS_MAX * SLOT_WORDS;
 const DEATHS: usize = HEADS + 8;
 const CHANGES: usize = DEATHS + Ring::<Region>::words_for(KEPT, DEATH_WORDS);
-const END: usize = CHANGES + Ring::<Region>::words_for(KEPT, CHANGE_WORDS);
+const TROUBLE: usize = CHANGES + Ring::<Region>::words_for(KEPT, CHANGE_WORDS);
+const END: usize = TROUBLE + TEXT_WORDS;
 const LATENESS: usize = HEADS + 2;
 const TEXT_WORDS: usize = 32;
 const DONE_WORDS: usize = 8;
@@ -62,6 +63,10 @@ pub enum Fact {
     ControlState,
     /// When the status page was last brought up to date, nanoseconds of the monotonic clock.
     Beat,
+    /// Frames from handing over to a device to being heard, as its backend says.
+    DeviceLatency,
+    /// Whether a device's stream drives: 0 while a timer does.
+    DeviceDrives,
 }
 
 /// What is counted.
@@ -91,6 +96,8 @@ pub enum Counter {
     Damaged,
     /// Driver: turns that came more than a period late.
     Anchors,
+    /// Periods that came too late for the device, by its backend's word.
+    Xruns,
 }
 
 /// What the monitor knows of a slot.
@@ -225,6 +232,23 @@ impl Status {
         text::pack(name, &mut words);
         for (at, word) in words.iter().enumerate() {
             self.region.store(NAME + at, *word, Release);
+        }
+    }
+
+    /// What keeps the device from being heard; empty when nothing is known to. `[any]`
+    #[must_use]
+    pub fn trouble(&self) -> String {
+        let words: Vec<u64> =
+            (TROUBLE..TROUBLE + TEXT_WORDS).map(|at| self.region.load(at, Acquire)).collect();
+        text::unpack(&words)
+    }
+
+    /// Says what keeps the device from being heard. `[control]`
+    pub fn set_trouble(&self, trouble: &str) {
+        let mut words = [0; TEXT_WORDS];
+        text::pack(trouble, &mut words);
+        for (at, word) in words.iter().enumerate() {
+            self.region.store(TROUBLE + at, *word, Release);
         }
     }
 

@@ -2,12 +2,14 @@
 
 use std::path::{Path, PathBuf};
 
-use super::settings::{DeviceAsked, parse_lead, parse_rate, parse_standbys};
+use super::device::{Device, parse_period};
+use super::settings::{parse_lead, parse_rate, parse_standbys};
 use super::{RunArgs, duration};
 use crate::exit::{Exit, Failure};
 
 /// Keys of the file, each the long name of an option of `run`.
-pub(crate) const KEYS: [&str; 15] = [
+pub(crate) const KEYS: [&str; 16] = [
+    "period",
     "device",
     "strict-device",
     "rate",
@@ -76,7 +78,8 @@ impl Config {
     pub(crate) fn run_args(&self) -> Result<RunArgs, Failure> {
         Ok(RunArgs {
             patch: None,
-            device: self.read_as("device", str::parse::<DeviceAsked>)?,
+            device: self.read_as("device", str::parse::<Device>)?,
+            period: self.read_as("period", parse_period)?,
             strict_device: self.flag("strict-device")?,
             rate: self.read_as("rate", parse_rate)?,
             lead: self.read_as("lead", parse_lead)?,

@@ -4,6 +4,7 @@
 #![allow(rustdoc::broken_intra_doc_links)]
 
 pub(crate) mod config;
+pub(crate) mod device;
 pub(crate) mod duration;
 pub(crate) mod endpoint;
 pub(crate) mod output;
@@ -15,9 +16,10 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 
+use device::{Device, parse_period};
 use duration::{parse as parse_duration, parse_bytes};
 use endpoint::Endpoints;
-use settings::{DeviceAsked, LogFormat};
+use settings::{LogFormat, Rate};
 
 /// A headless modular synthesizer that does not stop.
 #[derive(Debug, Parser)]
@@ -81,15 +83,19 @@ pub(crate) enum Verb {
 pub(crate) struct RunArgs {
     /// The patch; without it an empty rack that waits
     pub(crate) patch: Option<PathBuf>,
-    /// auto, null[:FRAMES] or freewheel[:SPEEDx] [default: auto]
+    /// auto, jack[:CLIENT], pulse[:SINK], alsa[:PCM], pipewire[:NODE], null[:FRAMES] or
+    /// freewheel[:SPEEDx]; `segue devices` lists them [default: auto]
     #[arg(long, env = "SEGUE_DEVICE", value_name = "DEVICE")]
-    pub(crate) device: Option<DeviceAsked>,
+    pub(crate) device: Option<Device>,
+    /// Frames the device is to ask for at once, 16 to 4096; a wish [default: the device's]
+    #[arg(long, env = "SEGUE_PERIOD", value_name = "FRAMES", value_parser = parse_period)]
+    pub(crate) period: Option<u32>,
     /// Ends with 69 if the device cannot be had, instead of keeping time by a timer
     #[arg(long, env = "SEGUE_STRICT_DEVICE")]
     pub(crate) strict_device: bool,
-    /// Frames a second, 8000 to 192000, or auto [default: 48000]
+    /// Frames a second, 8000 to 192000, or auto: the device's, else 48000 [default: auto]
     #[arg(long, env = "SEGUE_RATE", value_name = "HZ", value_parser = settings::parse_rate)]
-    pub(crate) rate: Option<u32>,
+    pub(crate) rate: Option<Rate>,
     /// Blocks of 64 frames beyond one device period, 1 to 64, or auto [default: auto]
     #[arg(long, env = "SEGUE_LEAD", value_name = "BLOCKS", value_parser = settings::parse_lead)]
     pub(crate) lead: Option<settings::Lead>,
@@ -149,7 +155,7 @@ pub(crate) struct RenderArgs {
     pub(crate) commands: Option<PathBuf>,
     /// Frames a second, for a patch [default: 48000]
     #[arg(long, value_name = "HZ", value_parser = settings::parse_rate)]
-    pub(crate) rate: Option<u32>,
+    pub(crate) rate: Option<Rate>,
     /// Output channels, 1 to 8, for a patch [default: 2]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=8))]
     pub(crate) channels: Option<u16>,
@@ -245,9 +251,9 @@ pub(crate) struct StatusArgs {
 /// Options of `demo`.
 #[derive(Debug, Args)]
 pub(crate) struct DemoArgs {
-    /// auto, null[:FRAMES] or freewheel[:SPEEDx] [default: auto]
+    /// As for `run` [default: auto]
     #[arg(long, env = "SEGUE_DEVICE", value_name = "DEVICE")]
-    pub(crate) device: Option<DeviceAsked>,
+    pub(crate) device: Option<Device>,
     /// How long [default: 20s]
     #[arg(long = "for", value_name = "TIME", value_parser = parse_duration)]
     pub(crate) length: Option<Duration>,

@@ -1,114 +1,22 @@
 //! What `run` was asked for, resolved: option before environment before config file.
 
 use std::path::PathBuf;
-use std::str::FromStr;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use super::RunArgs;
 use super::config::Config;
+use super::device::Device;
 use super::endpoint::Endpoint;
 use crate::exit::{Exit, Failure};
 
+/// Frames a second where no device decides.
+pub(crate) const RATE: u32 = 48_000;
 /// Bytes of the arena when nothing else is asked for.
 pub(crate) const STATE_BYTES: u64 = 1 << 20;
 /// Bytes of journals kept in the show folder.
 const JOURNAL_KEEP_BYTES: u64 = 1 << 30;
-
-/// What drives the engine.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub(crate) enum Device {
-    /// The best there is; in this version the timer, and it says so.
-    Auto,
-    /// A timer, and nothing is heard; `period` frames at a time.
-    Null {
-        /// 1 to 4096 frames.
-        period: Option<u32>,
-    },
-    /// No clock: each block is asked for when the last was delivered.
-    Freewheel {
-        /// At most so many times real time.
-        speed: Option<f64>,
-    },
-}
-
-impl FromStr for Device {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let (name, detail) = match text.split_once(':') {
-            Some((name, detail)) => (name, Some(detail)),
-            None => (text, None),
-        };
-        match (name, detail) {
-            ("auto", None) => Ok(Self::Auto),
-            ("null", None) => Ok(Self::Null { period: None }),
-            ("null", Some(frames)) => match frames.parse() {
-                Ok(period) if (1..=4096).contains(&period) => {
-                    Ok(Self::Null { period: Some(period) })
-                }
-                _ => Err(format!("'{frames}' is no period; write null:FRAMES, 1 to 4096")),
-            },
-            ("freewheel", None) => Ok(Self::Freewheel { speed: None }),
-            ("freewheel", Some(speed)) => match speed.trim_end_matches('x').parse() {
-                Ok(speed) if (0.01..=100_000.0).contains(&speed) => {
-                    Ok(Self::Freewheel { speed: Some(speed) })
-                }
-                _ => Err(format!("'{speed}' is no speed; write freewheel:20x")),
-            },
-            _ => Err(format!("no device '{text}'; there are auto, null and freewheel")),
-        }
-    }
-}
-
-/// What was asked for as a device: one that this version has, or one that exists elsewhere.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) enum DeviceAsked {
-    /// Here.
-    Known(Device),
-    /// A kind of device that is not built in.
-    Missing(String),
-}
-
-impl FromStr for DeviceAsked {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        match text.split(':').next() {
-            Some("jack" | "pulse" | "alsa") => Ok(Self::Missing(text.to_owned())),
-            _ => text.parse().map(Self::Known),
-        }
-    }
-}
-
-impl DeviceAsked {
-    /// The device, or that it cannot be had.
-    pub(crate) fn device(&self) -> Result<Device, Failure> {
-        match self {
-            Self::Known(device) => Ok(*device),
-            Self::Missing(name) => {
-                let text = format!(
-                    "{name} is not built into this version; --device null keeps time by a timer, \
-                     freewheel does without a clock"
-                );
-                Err(Failure::new(Exit::Unavailable, text))
-            }
-        }
-    }
-}
-
-impl std::fmt::Display for Device {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Auto => f.write_str("auto"),
-            Self::Null { period: None } => f.write_str("null"),
-            Self::Null { period: Some(period) } => write!(f, "null:{period}"),
-            Self::Freewheel { speed: None } => f.write_str("freewheel"),
-            Self::Freewheel { speed: Some(speed) } => write!(f, "freewheel:{speed}x"),
-        }
-    }
-}
 
 /// Form of the log on standard error.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
@@ -118,6 +26,25 @@ pub(crate) enum LogFormat {
     Human,
     /// One JSON object a line.
     Json,
+}
+
+/// Frames a second.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Rate {
+    /// The device's; without one [`RATE`].
+    Auto,
+    /// So many.
+    Hz(u32),
+}
+
+impl Rate {
+    /// The rate where there is no device to ask.
+    pub(crate) const fn without_device(self) -> u32 {
+        match self {
+            Self::Auto => RATE,
+            Self::Hz(rate) => rate,
+        }
+    }
 }
 
 /// Blocks beyond one device period.
@@ -145,12 +72,16 @@ pub(crate) enum JournalChoice {
 pub(crate) struct Settings {
     /// The patch; none is an empty rack.
     pub(crate) patch: Option<PathBuf>,
-    /// What drives the engine; never [`Device::Auto`].
+    /// What drives the engine.
     pub(crate) device: Device,
     /// No other device will do.
     pub(crate) strict_device: bool,
-    /// Frames a second.
+    /// Frames a second; none: the device's, else 48000.
+    pub(crate) rate_asked: Option<u32>,
+    /// Frames a second; what was found once a device is open.
     pub(crate) rate: u32,
+    /// Frames a device is wished to ask for at once; none: as it likes.
+    pub(crate) period: Option<u32>,
     /// Samples a frame.
     pub(crate) channels: u16,
     /// Blocks beyond one device period; none: as priority allows.
@@ -186,22 +117,19 @@ impl Settings {
             (Some(path), false) => JournalChoice::Named(path),
             (None, false) => JournalChoice::Default,
         };
-        let asked = args.device.as_ref().or(file.device.as_ref());
-        let device = match asked.map_or(Ok(Device::Auto), DeviceAsked::device)? {
-            Device::Auto if args.strict_device || file.strict_device => {
-                let text = "no sound device is built into this version; --device null keeps time \
-                            by a timer, without --strict-device auto does the same";
-                return Err(Failure::new(Exit::Unavailable, text));
-            }
-            Device::Auto => Device::Null { period: None },
-            device => device,
+        let device = args.device.clone().or(file.device).unwrap_or(Device::Auto).available()?;
+        let rate_asked = match args.rate.or(file.rate) {
+            Some(Rate::Hz(rate)) => Some(rate),
+            Some(Rate::Auto) | None => None,
         };
         let osc = args.osc.clone().or(file.osc).unwrap_or_default();
         Ok(Self {
             patch: args.patch.clone(),
             device,
             strict_device: args.strict_device || file.strict_device,
-            rate: args.rate.or(file.rate).unwrap_or(48_000),
+            rate_asked,
+            rate: rate_asked.unwrap_or(RATE),
+            period: args.period.or(file.period),
             channels: args.channels.or(file.channels).unwrap_or(2),
             lead: match args.lead.or(file.lead) {
                 Some(Lead::Blocks(blocks)) => Some(blocks),
@@ -220,13 +148,11 @@ impl Settings {
     }
 }
 
-/// A rate that filters and files can live with.
-pub(crate) fn parse_rate(text: &str) -> Result<u32, String> {
-    if text == "auto" {
-        return Ok(48_000);
-    }
+/// A rate that filters and files can live with, or the device's.
+pub(crate) fn parse_rate(text: &str) -> Result<Rate, String> {
     match text.parse() {
-        Ok(rate) if (8_000..=192_000).contains(&rate) => Ok(rate),
+        _ if text == "auto" => Ok(Rate::Auto),
+        Ok(rate) if (8_000..=192_000).contains(&rate) => Ok(Rate::Hz(rate)),
         _ => Err(format!("'{text}' is no rate; write 8000 to 192000, or auto")),
     }
 }
@@ -280,38 +206,17 @@ fn default_show() -> Result<PathBuf, Failure> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Config, Device, DeviceAsked, Exit, JournalChoice, RunArgs, Settings};
+    use super::{Config, Device, JournalChoice, Rate, RunArgs, Settings};
 
     #[test]
     fn options_go_before_the_config_file_and_that_before_defaults() {
         let config =
             Config::parse("c.toml", "rate = 44100\nchannels = 1\nshow = \"/s\"\n").unwrap();
-        let args = RunArgs { rate: Some(96_000), ..RunArgs::default() };
+        let args = RunArgs { rate: Some(Rate::Hz(96_000)), ..RunArgs::default() };
         let settings = Settings::resolve(&args, &config).unwrap();
         assert_eq!((settings.rate, settings.channels, settings.standbys), (96_000, 1, 1));
         assert_eq!(settings.show, std::path::Path::new("/s"));
         assert_eq!(settings.journal, JournalChoice::Default);
-    }
-
-    #[test]
-    fn devices_are_read_or_refused_with_a_word() {
-        assert_eq!("null:1".parse(), Ok(Device::Null { period: Some(1) }));
-        assert_eq!("freewheel:20x".parse(), Ok(Device::Freewheel { speed: Some(20.0) }));
-        for device in ["auto", "null", "null:64", "freewheel", "freewheel:0.5x"] {
-            assert_eq!(device.parse::<Device>().unwrap().to_string(), device);
-        }
-        assert_eq!("jack:a".parse::<DeviceAsked>(), Ok(DeviceAsked::Missing("jack:a".to_owned())));
-        for wrong in ["null:0", "null:5000", "freewheel:x", "cd", "auto:1"] {
-            assert!(wrong.parse::<Device>().is_err(), "{wrong}");
-        }
-    }
-
-    #[test]
-    fn a_device_that_cannot_be_had_ends_with_69() {
-        let config = Config::parse("c.toml", "show = \"/s\"").unwrap();
-        let strict = RunArgs { strict_device: true, ..RunArgs::default() };
-        assert_eq!(Settings::resolve(&strict, &config).unwrap_err().exit, Exit::Unavailable);
-        let jack = RunArgs { device: Some("jack".parse().unwrap()), ..RunArgs::default() };
-        assert_eq!(Settings::resolve(&jack, &config).unwrap_err().exit, Exit::Unavailable);
+        assert_eq!(settings.device, Device::Auto);
     }
 }

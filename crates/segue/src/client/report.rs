@@ -135,7 +135,8 @@ fn engine_json(snapshot: &Snapshot, shape: &Shape, memo: &Memo) -> Value {
     let device = snapshot.device.split_once(':').unwrap_or((&snapshot.device, ""));
     let now_ns = segue_sys::clock::monotonic_ns();
     let uptime_ns = now_ns.saturating_sub(snapshot.fact(Fact::StartedMonotonic));
-    let frames = snapshot.period + snapshot.lead * BLOCK_FRAMES as u64;
+    let heard = snapshot.fact(Fact::DeviceLatency);
+    let frames = snapshot.period + snapshot.lead * BLOCK_FRAMES as u64 + heard;
     json!({
         "version": crate::offline::build::VERSION,
         "pid": snapshot.fact(Fact::Pid),
@@ -143,6 +144,8 @@ fn engine_json(snapshot: &Snapshot, shape: &Shape, memo: &Memo) -> Value {
         "started_at": rfc3339(snapshot.fact(Fact::StartedRealtime)),
         "device": device.0,
         "device_name": device.1,
+        "device_drives": snapshot.fact(Fact::DeviceDrives) != 0,
+        "period": snapshot.period,
         "latency_ms": frames as f64 * 1000.0 / f64::from(shape.rate),
         "rate": shape.rate,
         "block": BLOCK_FRAMES,
@@ -252,6 +255,7 @@ fn counters_json(snapshot: &Snapshot) -> Value {
         "anchors": of(Counter::Anchors),
         "gaps": snapshot.count(Count::Gaps),
         "device_losses": of(Counter::DeviceLosses),
+        "xruns": of(Counter::Xruns),
         "deaths": of(Counter::Deaths),
     })
 }

@@ -24,7 +24,7 @@ pub(super) fn render(args: &RenderArgs) -> Result<ExitCode, Failure> {
         return Err(Failure::new(Exit::Usage, text));
     };
     let setup = Setup {
-        rate: args.rate.unwrap_or(48_000),
+        rate: args.rate.map_or(settings::RATE, settings::Rate::without_device),
         channels: args.channels.unwrap_or(2),
         state_bytes: usize::try_from(settings::state_bytes(args.state)?).unwrap_or(usize::MAX),
     };

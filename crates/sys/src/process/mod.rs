@@ -8,6 +8,8 @@ mod child;
 pub mod fatal;
 pub mod priority;
 mod spawn;
+mod thread;
 
 pub use child::{Orphan, die_with_parent, ignore_terminal, name_thread, unblock_signals};
 pub use spawn::{Change, Child, Order, Spawner};
+pub use thread::{thread_id, thread_lives};

@@ -13,7 +13,7 @@ use super::super::not_visited;
 use super::super::status::{Seen, pause};
 use super::now;
 use super::piece::PATCH;
-use crate::cli::settings::Device;
+use crate::cli::device::Device;
 use crate::exit::{Exit, Failure};
 use crate::host::door::{self, DoorError, Visit};
 
@@ -41,7 +41,7 @@ pub(super) struct Engine {
 
 impl Engine {
     /// Starts the engine on a free port.
-    pub(super) fn start(device: Device, length: Duration, wav: &Path) -> Result<Self, Failure> {
+    pub(super) fn start(device: &Device, length: Duration, wav: &Path) -> Result<Self, Failure> {
         let folder = std::env::temp_dir().join(format!("segue-demo-{}", std::process::id()));
         let port = free_port().map_err(|error| failed("find a free port", &error))?;
         let made = fs::create_dir_all(&folder)

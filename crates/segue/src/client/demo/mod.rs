@@ -19,7 +19,7 @@ use segue_sys::clock;
 use super::conversation::Conversation;
 use super::status::{Seen, pause};
 use crate::cli::DemoArgs;
-use crate::cli::settings::{Device, DeviceAsked};
+use crate::cli::device::Device;
 use crate::exit::{Exit, Failure};
 use crate::files::folder;
 use crate::host::door::Visit;
@@ -35,26 +35,25 @@ const LOOK_EVERY: Duration = Duration::from_millis(5);
 
 /// Plays, hurts, renders afresh, compares.
 pub(crate) fn demo(args: &DemoArgs) -> Result<ExitCode, Failure> {
-    let device = match args.device.as_ref().map_or(Ok(Device::Auto), DeviceAsked::device)? {
-        Device::Auto => {
-            eprintln!(
-                "no sound device is built into this version: a timer keeps the time, and \
-                       what you would hear goes to a file"
-            );
-            Device::Null { period: None }
-        }
-        device => device,
-    };
+    let device = args.device.clone().unwrap_or(Device::Auto).available()?;
     let length = args.length.unwrap_or(Duration::from_secs(20));
     let wav = folder::free(&PathBuf::from("segue-demo.wav"));
-    let mut engine = Engine::start(device, length, &wav)?;
+    let mut engine = Engine::start(&device, length, &wav)?;
     let visit = engine.wait_until_ok()?;
-    let wounds = perform(&mut engine, &visit, device, length)?;
+    let plays_on = visit.status.device();
+    match plays_on.as_str() {
+        "null:timer" if device == Device::Auto => eprintln!(
+            "no sound device was found: a timer keeps the time, and what you would hear goes to a \
+             file"
+        ),
+        name => eprintln!("playing on {name}"),
+    }
+    let wounds = perform(&mut engine, &visit, &device, length)?;
     engine.wait_for_end()?;
     eprintln!("rendering the journal afresh and comparing every sample");
     let comparison = Comparison::make(&wav, &engine.render()?)?;
     let report = Report {
-        device,
+        device: plays_on,
         seconds: length.as_secs_f64(),
         wounds,
         // The regions are still there: they are ours as long as we look at them.
@@ -74,11 +73,11 @@ pub(crate) fn demo(args: &DemoArgs) -> Result<ExitCode, Failure> {
 fn perform(
     engine: &mut Engine,
     visit: &Visit,
-    device: Device,
+    device: &Device,
     length: Duration,
 ) -> Result<u64, Failure> {
     let conversation = Conversation::open(engine.address())?;
-    let mut piece = Piece::begin(matches!(device, Device::Null { .. }), length)?;
+    let mut piece = Piece::begin(!device.is_freewheel(), length)?;
     let bar = bar(length);
     let mut told = 0;
     let (mut wounds, mut next_wound) = (0_u64, HURT_EVERY);

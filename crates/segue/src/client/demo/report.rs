@@ -7,14 +7,13 @@ use segue_lockstep::memory::status::{Death, Status};
 
 use super::compare::Comparison;
 use crate::cli::output::tell;
-use crate::cli::settings::Device;
 
 /// What the demo found.
 pub(super) struct Report {
     /// What was recorded.
     pub(super) wav: PathBuf,
     /// What drove it.
-    pub(super) device: Device,
+    pub(super) device: String,
     /// How long it was to be.
     pub(super) seconds: f64,
     /// How often the primary was hurt.
@@ -114,7 +113,7 @@ impl Report {
         });
         serde_json::json!({
             "wav": self.wav,
-            "device": self.device.to_string(),
+            "device": self.device,
             "seconds": self.seconds,
             "hurt": self.wounds,
             "failovers": self.failovers,

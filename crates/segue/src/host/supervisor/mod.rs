@@ -3,6 +3,7 @@
 //! Its first thread is the monitor's; playout, the spawner and the door have their own. See
 //! [`watch`] for the loop, [`crate::host::device`] for playout's thread.
 
+mod devices;
 mod guests;
 mod keeper;
 mod log;
@@ -17,7 +18,7 @@ use segue_lockstep::memory::slot::Slot;
 use segue_lockstep::memory::status::{Fact, Status};
 use segue_lockstep::memory::tap::Tap;
 use segue_lockstep::monitor::{Config, Monitor};
-use segue_lockstep::playout::{Pace, Playout};
+use segue_lockstep::playout::Pace;
 use segue_lockstep::{BLOCK_FRAMES, Shape};
 use segue_rack::{Action, Command};
 use segue_sys::clock;
@@ -25,11 +26,13 @@ use segue_sys::event::{Event, Signals};
 use segue_sys::process::Spawner;
 use segue_sys::process::priority::{self, Urgency};
 
-use super::device::{self, Drive, Reins};
+use super::device::deck::Fade;
+use super::device::timer::{self, Timer};
 use super::door::Door;
 use super::ports::{self, Ports};
-use crate::cli::settings::{Device, Settings};
+use crate::cli::settings::Settings;
 use crate::exit::{Exit, Failure};
+use devices::Devices;
 use guests::Guests;
 use keeper::Keeper;
 use regions::Regions;
@@ -60,6 +63,9 @@ fn start(settings: &Settings) -> Result<Watch, Failure> {
     let signals = [Signal::INT, Signal::TERM, Signal::HUP, Signal::CHILD].map(Signal::as_raw);
     let signals = Signals::catch(&signals).map_err(bug)?;
     let log = log::begin(settings.log);
+    let mut settings = settings.clone();
+    let mut devices = Devices::open(&mut settings)?;
+    let settings = &settings;
 
     let shape = Shape {
         slots: usize::from(settings.standbys) + 1,
@@ -72,15 +78,17 @@ fn start(settings: &Settings) -> Result<Watch, Failure> {
     let stop = Event::new().map_err(bug)?;
     open_door(&ports, &shape, &regions, stop.share().map_err(bug)?)?;
 
-    let freewheel = matches!(settings.device, Device::Freewheel { .. });
+    let freewheel = settings.device.is_freewheel();
     let realtime = !freewheel && priority::ask_realtime(Urgency::Monitor).is_ok();
     let lead = settings.lead.map_or(if realtime { LEAD_REALTIME } else { LEAD }, u64::from);
-    state_facts(&regions.status, settings, &shape, ports.port, realtime);
+    state_facts(&regions.status, &shape, ports.port, realtime);
     say_hello(settings, &ports, lead, realtime);
 
     let guests = Guests::new(shape, regions.clone(), settings.state_bytes).map_err(bug)?;
-    let config = Config { shape, build: guests.build(), lead, freewheel };
-    let drive = drive(settings, shape, &regions, lead);
+    let config = Config { shape, build: guests.build(), lead };
+    let timer = timer(settings, shape, &regions, lead, &devices);
+    devices.watch(shape);
+    devices.tell(&regions.status);
     // Its pages are there by now; without the privilege it goes on.
     if let Err(error) = priority::lock_memory() {
         tracing::debug!("memory is not locked: {error}");
@@ -89,9 +97,9 @@ fn start(settings: &Settings) -> Result<Watch, Failure> {
         monitor: Monitor::new(config),
         keeper: Keeper::new(settings, shape, regions.clone(), ports),
         spawner: Spawner::start().map_err(bug)?,
-        reins: drive.reins.clone(),
+        devices,
         stage: watch::Stage::Patch,
-        drive: Some(drive),
+        timer: Some(timer),
         regions,
         guests,
         signals,
@@ -132,31 +140,41 @@ fn open_door(ports: &Ports, shape: &Shape, regions: &Regions, stop: Event) -> Re
     }
 }
 
-fn drive(settings: &Settings, shape: Shape, regions: &Regions, lead: u64) -> Drive {
-    let freewheel = matches!(settings.device, Device::Freewheel { .. });
-    let pace = Pace { lead, freewheel, period: device::period(settings.device) };
-    let mut playout = Playout::new(shape, regions.playout_parts(), pace);
+fn timer(
+    settings: &Settings,
+    shape: Shape,
+    regions: &Regions,
+    lead: u64,
+    devices: &Devices,
+) -> Timer {
+    let freewheel = timer::freewheel(&settings.device);
+    let period = timer::period(&settings.device);
+    let pace = Pace { lead, freewheel: freewheel.is_some(), period: period.max(devices.period()) };
     // A tenth of a second, and one block of silence after it.
     let frames = settings.rate / 10;
     let blocks = u64::from(frames).div_ceil(BLOCK_FRAMES as u64) + 1;
-    let fade = (Command::now(Action::Fade { frames }).encode(), blocks);
+    let payload = Command::now(Action::Fade { frames }).encode();
+    let mut fade = Fade { payload, blocks, from: None };
     if let Some(length) = settings.run_for {
         let frames = length.as_secs_f64() * f64::from(settings.rate);
         let total = (frames / BLOCK_FRAMES as f64).ceil() as u64;
-        playout.close(Some(total.saturating_sub(blocks)), blocks.min(total), fade.0);
+        fade =
+            Fade { payload, blocks: blocks.min(total), from: Some(total.saturating_sub(blocks)) };
     }
-    Drive {
-        playout,
-        parts: regions.playout_parts(),
-        device: settings.device,
+    let parts = regions.playout_parts();
+    devices.deck.furnish(shape, parts.clone(), pace, fade);
+    Timer {
+        deck: devices.deck.clone(),
+        parts,
         rate: settings.rate,
         channels: shape.channels,
-        fade,
-        reins: Reins::new().into(),
+        period,
+        freewheel,
+        first: devices.first(),
     }
 }
 
-fn state_facts(status: &Status, settings: &Settings, shape: &Shape, port: u16, realtime: bool) {
+fn state_facts(status: &Status, shape: &Shape, port: u16, realtime: bool) {
     status.set_fact(Fact::Pid, u64::from(std::process::id()));
     status.set_fact(Fact::StartedRealtime, clock::realtime_ns());
     status.set_fact(Fact::StartedMonotonic, clock::monotonic_ns());
@@ -166,29 +184,22 @@ fn state_facts(status: &Status, settings: &Settings, shape: &Shape, port: u16, r
     status.set_fact(Fact::StateWords, shape.state_words as u64);
     status.set_fact(Fact::Realtime, u64::from(realtime));
     status.set_fact(Fact::Port, u64::from(port));
-    status.set_device(match settings.device {
-        Device::Freewheel { .. } => "freewheel:none",
-        Device::Null { .. } | Device::Auto => "null:timer",
-    });
 }
 
 fn say_hello(settings: &Settings, ports: &Ports, lead: u64, realtime: bool) {
     for skipped in &ports.skipped {
         tracing::info!("{skipped}; skipped");
     }
-    let device = match settings.device {
-        Device::Freewheel { .. } => "freewheel",
-        Device::Null { .. } | Device::Auto => "null",
-    };
+    let freewheel = settings.device.is_freewheel();
     tracing::info!(
         pid = std::process::id(),
-        device,
+        device = settings.device.to_string(),
         rate = settings.rate,
         lead,
         "listening on {}",
         ports.describe()
     );
-    if !realtime && device != "freewheel" {
+    if !realtime && !freewheel {
         tracing::warn!(
             "no real-time priority was granted; on a busy machine blocks may be missed \
              (the lead is {lead} blocks)"

@@ -11,7 +11,6 @@
 
 use std::io;
 use std::os::fd::AsFd;
-use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -23,11 +22,12 @@ use segue_sys::process::Spawner;
 use segue_sys::{clock, futex};
 use tracing_appender::non_blocking::WorkerGuard;
 
+use super::devices::Devices;
 use super::guests::Guests;
 use super::keeper::{Control, Keeper};
 use super::regions::Regions;
 use crate::exit::{Exit, Failure};
-use crate::host::device::{Drive, Reins};
+use crate::host::device::timer::Timer;
 use crate::host::wire::ToSupervisor;
 
 /// Between two looks: less than a block, for half the lead is all a dying primary leaves.
@@ -60,9 +60,9 @@ pub(super) struct Watch {
     pub(super) signals: Signals,
     /// Raised at the door.
     pub(super) stop: Event,
-    pub(super) reins: Arc<Reins>,
+    pub(super) devices: Devices,
     /// Until block 0.
-    pub(super) drive: Option<Drive>,
+    pub(super) timer: Option<Timer>,
     pub(super) stage: Stage,
     pub(super) freewheel: bool,
     pub(super) asked: Vec<ToSupervisor>,
@@ -104,6 +104,7 @@ impl Watch {
         self.keeper.tell(&self.regions.status, control);
         asked.drain(..).for_each(|message| self.obey(message));
         self.asked = asked;
+        self.devices.look(now_ns, &self.regions.status);
         let end = match &self.stage {
             Stage::Patch => self.wait_for_patch(control, now_ns, stirred),
             Stage::Workers => self.wait_for_workers(now_ns, stirred)?,
@@ -141,16 +142,17 @@ impl Watch {
             return Err(self.all_given_up());
         }
         if self.monitor.is_ready()
-            && let Some(drive) = self.drive.take()
+            && let Some(timer) = self.timer.take()
         {
-            self.stage = Stage::Playing(drive.start().map_err(bug)?);
+            let first = self.devices.first();
+            self.stage = Stage::Playing(Timer { first, ..timer }.start().map_err(bug)?);
             tracing::info!("playing");
         }
         Ok(None)
     }
 
     fn check_playing(&mut self, now_ns: u64) -> Result<Option<Exit>, Failure> {
-        if let Some(granted) = self.reins.realtime() {
+        if let Some(granted) = self.devices.deck.realtime() {
             self.regions.status.set_fact(Fact::Realtime, u64::from(granted));
         }
         if self.freewheel && self.monitor.is_given_up() {
@@ -197,7 +199,7 @@ impl Watch {
         if self.closing.is_none() {
             tracing::info!("asked to end: fading out");
             self.closing = Some(now_ns);
-            self.reins.close();
+            self.devices.deck.close();
         }
     }
 
