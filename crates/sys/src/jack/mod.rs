@@ -3,8 +3,9 @@
 //! It lives here because a C interface needs `unsafe`. Nothing of JACK has to be installed to
 //! build or start a program with this in it. No server is ever started.
 //!
-//! *Invariant*: what the library calls exists until the library has closed the client. Clients
-//! are opened and closed one after the other, for the library keeps one server's memory at a time.
+//! *Invariant*: what the library calls exists until the library has closed the client. A process
+//! has one client at a time: the library keeps the memory of one server, and when another client
+//! is opened after that one's death it frees what is left of the first behind its owner's back.
 
 mod call;
 mod library;
@@ -12,7 +13,8 @@ mod message;
 
 use std::ffi::{CStr, CString, c_ulong};
 use std::ptr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::time::Duration;
 
 pub use call::{Event, Outputs};
 pub use message::{Severity, hear};
@@ -42,8 +44,35 @@ const AUDIO: &CStr = c"32 bit float mono audio";
 const PATIENCE: u32 = 10_000;
 const LOOK_NS: u64 = 1_000_000;
 
-/// One opens or closes at a time.
-static TURN: Mutex<()> = Mutex::new(());
+/// How long opening waits until the last client is closed.
+const LAST: Duration = Duration::from_secs(2);
+
+/// Whether this process has a client.
+static TAKEN: Mutex<bool> = Mutex::new(false);
+static FREED: Condvar = Condvar::new();
+
+/// The one client's place, given back when it has been closed.
+struct Place;
+
+impl Place {
+    fn take() -> Result<Self, Error> {
+        let taken = TAKEN.lock().unwrap_or_else(PoisonError::into_inner);
+        let waited = FREED.wait_timeout_while(taken, LAST, |taken| *taken);
+        let (mut taken, waited) = waited.unwrap_or_else(PoisonError::into_inner);
+        if waited.timed_out() {
+            return Err(Error::Busy);
+        }
+        *taken = true;
+        Ok(Self)
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        *TAKEN.lock().unwrap_or_else(PoisonError::into_inner) = false;
+        FREED.notify_one();
+    }
+}
 
 /// Why there is no client, or no port.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -51,6 +80,9 @@ pub enum Error {
     /// The library is not installed, or is not one of JACK.
     #[error("the JACK library is not installed ({0})")]
     NoLibrary(String),
+    /// This process has a client already, or has not been able to close it yet.
+    #[error("the last JACK client of this process is not closed yet")]
+    Busy,
     /// Nobody to connect to; trying again helps once somebody has started a server.
     #[error("no JACK server is running")]
     NoServer,
@@ -84,6 +116,9 @@ pub struct Client {
     ports: Vec<Port>,
     /// What the library's threads are given once it plays.
     context: Option<Arc<Context>>,
+    /// Given back last, after the client is closed.
+    #[expect(dead_code, reason = "held for its drop")]
+    place: Place,
 }
 
 // SAFETY: the library's functions for a client may be called on any thread, also at once.
@@ -98,8 +133,8 @@ impl Client {
     /// # Errors
     /// No library, no server, or a refusal.
     pub fn open(name: &str) -> Result<Self, Error> {
-        let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
         let library = library().map_err(Error::NoLibrary)?;
+        let place = Place::take()?;
         let name = c_name(name)?;
         let mut status = 0;
         // SAFETY: the name ends in a zero, the status is a live local, and this option takes no
@@ -107,7 +142,7 @@ impl Client {
         let raw =
             unsafe { (library.jack_client_open)(name.as_ptr(), NO_START_SERVER, &raw mut status) };
         match raw {
-            Some(raw) => Ok(Self { library, raw, ports: Vec::new(), context: None }),
+            Some(raw) => Ok(Self { library, raw, ports: Vec::new(), context: None, place }),
             None if status & SERVER_FAILED != 0 => Err(Error::NoServer),
             None => Err(Error::Refused(status)),
         }
@@ -270,14 +305,13 @@ impl Drop for Client {
             while context.is_busy() {
                 looks += 1;
                 if looks > PATIENCE {
-                    // A call that never ends: leave the client to the server's own patience.
+                    // Its thread has ended within the call, or never will: keep what it may touch.
                     std::mem::forget(context.clone());
-                    return;
+                    break;
                 }
                 clock::sleep_until_ns(clock::monotonic_ns() + LOOK_NS);
             }
         }
-        let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
         if self.context.is_some() {
             // SAFETY: an open client; that it may be gone from the server already is no harm.
             unsafe { (self.library.jack_deactivate)(self.raw) };
