@@ -1,0 +1,313 @@
+//! The thread that plays: answers the server's requests for sound until it is closed or lost.
+//!
+//! *Invariant*: nothing here allocates, locks or waits but the one wait for the server's next
+//! word. What was asked for and not yet given is a count of frames; what the socket does not
+//! take at once lies in memory that was there before.
+
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::{Arc, Mutex};
+
+use pulseaudio::protocol::{Command, GetSinkInfo, LatencyParams, encode_command_message};
+use rustix::event::{PollFd, PollFlags};
+use rustix::io::Errno;
+use rustix::time::Timespec;
+use segue_sys::clock;
+use segue_sys::event::Event;
+
+use super::VERSION;
+use super::attributes::PERIODS_HELD;
+use super::news::{Buffer, Distance, News, Place};
+use super::packet::{Came, Inbox, Outbox};
+use super::signs::Signs;
+use super::sinks::Sink;
+use super::tags::Tags;
+use crate::host::device::line::{Caller, Reporter};
+
+const SECOND_NS: u64 = 1_000_000_000;
+
+/// Frames handed over in one packet at most.
+const PIECE_MAX: usize = 4096;
+
+/// However far a server says the ear is: so long the end may take.
+const FAREWELL_NS_MAX: u64 = 300_000_000;
+
+/// Longer than any buffer that was asked for: what a server may want beyond it is nonsense.
+const OWED_MAX: usize = 1 << 16;
+
+/// What is asked once a second, by the numbers under which it is asked.
+const LATENCY: u32 = 1 << 16;
+const PLACE: u32 = LATENCY + 1;
+const SINK: u32 = LATENCY + 2;
+
+/// What the server has given.
+#[derive(Debug)]
+pub(super) struct Given {
+    /// The stream's channel on this connection.
+    pub(super) channel: u32,
+    /// The stream's index on the server.
+    pub(super) stream: u32,
+    /// The sink's index.
+    pub(super) sink: u32,
+    /// Whether the sink sleeps.
+    pub(super) suspended: bool,
+    /// Frames a second.
+    pub(super) rate: u32,
+    /// Bytes of a frame.
+    pub(super) frame_bytes: usize,
+    /// Its buffer of the stream.
+    pub(super) buffer: Buffer,
+    /// Bytes it wants at once.
+    pub(super) wanted_bytes: u32,
+}
+
+impl Given {
+    /// Frames to hand over at once: what the server asks for when nothing is amiss.
+    pub(super) fn period(&self) -> usize {
+        let bytes = self.buffer.request.max(self.buffer.target / PERIODS_HELD);
+        (bytes as usize / self.frame_bytes).clamp(1, PIECE_MAX)
+    }
+
+    fn nanoseconds(&self, frames: u64) -> u64 {
+        frames.saturating_mul(SECOND_NS) / u64::from(self.rate.max(1))
+    }
+}
+
+/// Why it plays no more.
+#[derive(Debug)]
+enum End {
+    /// It was closed by us.
+    Closed,
+    /// The stream is lost.
+    Lost(&'static str),
+    /// The connection is.
+    Broken(io::Error),
+}
+
+impl From<io::Error> for End {
+    fn from(error: io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::UnexpectedEof => Self::Lost("the server has ended"),
+            io::ErrorKind::InvalidData => Self::Lost("the server sent something malformed"),
+            _ => Self::Broken(error),
+        }
+    }
+}
+
+/// The player of one stream.
+#[derive(Debug)]
+pub(super) struct Player {
+    socket: OwnedFd,
+    inbox: Inbox,
+    outbox: Outbox,
+    given: Given,
+    caller: Caller,
+    reporter: Reporter,
+    closing: Event,
+    signs: Arc<Mutex<Signs>>,
+    samples: Vec<f32>,
+    /// Frames asked for and not yet given.
+    owed: usize,
+    /// Frames to the ear, as was last said.
+    far: u32,
+    /// When the next piece may be given, at the earliest.
+    give_ns: u64,
+    /// When the next questions are due.
+    ask_ns: u64,
+    /// When it ends, once it is asked to.
+    end_ns: Option<u64>,
+}
+
+impl Player {
+    /// Of a stream that was just made.
+    pub(super) fn new(
+        socket: OwnedFd,
+        inbox: Inbox,
+        given: Given,
+        caller: Caller,
+        closing: Event,
+        signs: Arc<Mutex<Signs>>,
+    ) -> Self {
+        let held = 4 * PIECE_MAX * given.frame_bytes;
+        Self {
+            outbox: Outbox::new(held, 256),
+            samples: vec![0.0; PIECE_MAX * given.frame_bytes / size_of::<f32>()],
+            owed: (given.wanted_bytes as usize / given.frame_bytes).min(OWED_MAX),
+            reporter: caller.reporter(),
+            far: PERIODS_HELD * given.period() as u32,
+            give_ns: 0,
+            ask_ns: 0,
+            end_ns: None,
+            socket,
+            inbox,
+            given,
+            caller,
+            closing,
+            signs,
+        }
+    }
+
+    /// Plays until the end.
+    pub(super) fn play(mut self) {
+        self.caller.begin();
+        self.reporter.period(self.given.period() as u32);
+        let end = loop {
+            if let Err(end) = self.turn() {
+                break end;
+            }
+        };
+        match end {
+            End::Closed => {}
+            End::Lost(why) => self.reporter.lost(why),
+            End::Broken(error) => self.reporter.lost(&error.to_string()),
+        }
+    }
+
+    /// One turn: what came, what is owed, what is to be asked, and then the wait.
+    fn turn(&mut self) -> Result<(), End> {
+        while let Came::Command(at) = self.inbox.next()? {
+            self.hear(at)?;
+        }
+        let now_ns = clock::monotonic_ns();
+        if self.end_ns.is_some_and(|end_ns| now_ns >= end_ns) {
+            return Err(End::Closed);
+        }
+        self.give(now_ns);
+        self.ask(now_ns);
+        self.outbox.flush(&self.socket)?;
+        self.wait(now_ns)
+    }
+
+    fn wait(&mut self, now_ns: u64) -> Result<(), End> {
+        let give_ns = if self.owed > 0 { self.give_ns } else { u64::MAX };
+        let until_ns = self.ask_ns.min(give_ns).min(self.end_ns.unwrap_or(u64::MAX));
+        let left_ns = until_ns.saturating_sub(now_ns);
+        let timeout = Timespec {
+            tv_sec: (left_ns / SECOND_NS) as i64,
+            tv_nsec: (left_ns % SECOND_NS) as i64,
+        };
+        let mut wanted = PollFlags::IN;
+        if !self.outbox.is_empty() {
+            wanted |= PollFlags::OUT;
+        }
+        let mut polled = [
+            PollFd::from_borrowed_fd(self.socket.as_fd(), wanted),
+            PollFd::from_borrowed_fd(self.closing.as_fd(), PollFlags::IN),
+        ];
+        match rustix::event::poll(&mut polled, Some(&timeout)) {
+            Ok(_) | Err(Errno::INTR) => {}
+            Err(error) => return Err(End::Broken(error.into())),
+        }
+        let [server, closing] = polled.map(|fd| fd.revents());
+        if !closing.is_empty() && self.closing.take() {
+            // The closing fade is on its way: what follows it is silence, until it was heard.
+            let left_ns = self.given.nanoseconds(u64::from(self.far)).min(FAREWELL_NS_MAX);
+            self.end_ns = Some(clock::monotonic_ns() + left_ns);
+        }
+        if server.intersects(PollFlags::IN | PollFlags::HUP | PollFlags::ERR) {
+            self.inbox.fill(&self.socket)?;
+        }
+        Ok(())
+    }
+
+    fn hear(&mut self, at: std::ops::Range<usize>) -> Result<(), End> {
+        let news = News::read(self.inbox.payload(at));
+        match news.ok_or(End::Lost("the server sent something malformed"))? {
+            News::Request { channel, bytes } if channel == self.given.channel => {
+                let frames = bytes as usize / self.given.frame_bytes;
+                self.owed = (self.owed + frames).min(OWED_MAX);
+            }
+            News::Underflow { channel } if channel == self.given.channel => self.reporter.xrun(),
+            News::Killed { channel } if channel == self.given.channel => {
+                return Err(End::Lost("the server ended the stream"));
+            }
+            News::Suspended { on } => note(&self.signs, |signs| signs.suspended = on),
+            News::Buffer(buffer) => {
+                self.given.buffer = buffer;
+                self.reporter.period(self.given.period() as u32);
+            }
+            News::Moved { sink, name, suspended, buffer } => {
+                (self.given.sink, self.given.buffer) = (sink, buffer);
+                self.reporter.period(self.given.period() as u32);
+                note(&self.signs, |signs| {
+                    signs.call(name);
+                    signs.suspended = suspended;
+                });
+            }
+            News::Reply { number, tags } => {
+                if let Some(far) = learn(&mut self.given, &self.signs, number, tags) {
+                    self.far = far;
+                    self.reporter.latency(far);
+                }
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// Gives a piece of what is owed. A server that wants more than a period at once, after it
+    /// ran dry or was stopped, gets the pieces one after the other: the workers are a period
+    /// ahead and not a whole buffer.
+    fn give(&mut self, now_ns: u64) {
+        let frames = self.owed.min(self.given.period());
+        let bytes = frames * self.given.frame_bytes;
+        if frames == 0 || now_ns < self.give_ns || !self.outbox.has_room(bytes) {
+            return;
+        }
+        let samples = &mut self.samples[..bytes / size_of::<f32>()];
+        self.caller.call(samples);
+        self.outbox.push_sound(self.given.channel, samples);
+        self.owed -= frames;
+        // Twice real time: it catches up, and a worker at half load keeps up.
+        self.give_ns = now_ns + self.given.nanoseconds(frames as u64) / 2;
+    }
+
+    /// Once a second: how far it is to the ear, and whether anything is in the way.
+    fn ask(&mut self, now_ns: u64) {
+        if now_ns < self.ask_ns {
+            return;
+        }
+        self.ask_ns = now_ns + SECOND_NS;
+        // The server echoes the moment; nobody here looks at it.
+        let latency =
+            LatencyParams { channel: self.given.channel, now: std::time::SystemTime::UNIX_EPOCH };
+        self.put(LATENCY, &Command::GetPlaybackLatency(latency));
+        self.put(PLACE, &Command::GetSinkInputInfo(self.given.stream));
+        let sink = GetSinkInfo { index: Some(self.given.sink), name: None };
+        self.put(SINK, &Command::GetSinkInfo(sink));
+    }
+
+    fn put(&mut self, number: u32, command: &Command) {
+        let mut packet = [0; 128];
+        // None of them is longer.
+        if let Ok(bytes) = encode_command_message(&mut packet[..], number, command, VERSION) {
+            self.outbox.push(&packet[..bytes]);
+        }
+    }
+}
+
+/// Learns what was asked once a second, and gives the frames to the ear if that was it. What is
+/// malformed or refused is not learned.
+fn learn(given: &mut Given, signs: &Mutex<Signs>, number: u32, mut tags: Tags<'_>) -> Option<u32> {
+    match number {
+        LATENCY => return Some(Distance::read(tags)?.frames(given.frame_bytes, given.rate)),
+        PLACE => {
+            let place = Place::read(tags)?;
+            given.sink = place.sink;
+            note(signs, |signs| signs.stream_silent = place.silent);
+        }
+        SINK => {
+            let sink = Sink::read(&mut tags)?;
+            note(signs, |signs| signs.see(&sink));
+        }
+        _ => {}
+    }
+    None
+}
+
+/// Notes a sign, unless somebody reads them at this moment; the next second brings it again.
+fn note(signs: &Mutex<Signs>, change: impl FnOnce(&mut Signs)) {
+    if let Ok(mut signs) = signs.try_lock() {
+        change(&mut signs);
+    }
+}
