@@ -66,9 +66,18 @@ impl Start {
 
     /// The same by another copy of the program.
     pub(crate) fn with(program: &Path) -> Self {
+        Self::by(program, "freewheel:8x")
+    }
+
+    /// The same on another device.
+    pub(crate) fn on(device: &str) -> Self {
+        Self::by(Path::new(env!("CARGO_BIN_EXE_segue")), device)
+    }
+
+    fn by(program: &Path, device: &str) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let mut command = clean(Command::new(program));
-        command.args(["run", "--osc", "127.0.0.1:0", "--device", "freewheel:8x", "--log", "json"]);
+        command.args(["run", "--osc", "127.0.0.1:0", "--device", device, "--log", "json"]);
         command.arg("--show").arg(folder.path().join("show"));
         command.arg("--record").arg(folder.path().join("live.wav"));
         command.arg("--journal").arg(folder.path().join("show.journal"));

@@ -12,6 +12,7 @@
 
 pub(crate) mod backend;
 pub(super) mod deck;
+mod jack;
 pub(crate) mod line;
 pub(super) mod opener;
 mod pace;

@@ -1,0 +1,219 @@
+//! A private JACK server without hardware, and a recorder of JACK's own at its far end.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::atomic::AtomicU32;
+use std::sync::atomic::Ordering::Relaxed;
+
+use rustix::process::Signal;
+
+use super::{hurt, until};
+use crate::devices::capture::Capture;
+use crate::engine::Start;
+
+/// Bytes before the first sample of a file of jack_rec's.
+const WAV_HEAD: u64 = 44;
+
+/// Servers started by this process.
+static STARTED: AtomicU32 = AtomicU32::new(0);
+
+/// A server.
+pub(crate) struct Jackd {
+    name: String,
+    options: Vec<String>,
+    child: Option<Child>,
+    folder: tempfile::TempDir,
+    recordings: u32,
+}
+
+impl Jackd {
+    /// Two physical outputs at this rate and period; none where JACK is not installed.
+    pub(crate) fn start(rate: u32, period: u32) -> Option<Self> {
+        let mut server = Self::absent(rate, period)?;
+        server.begin();
+        Some(server)
+    }
+
+    /// A server that is not there yet.
+    pub(crate) fn absent(rate: u32, period: u32) -> Option<Self> {
+        if !super::is_installed("jackd") {
+            return None;
+        }
+        let number = STARTED.fetch_add(1, Relaxed);
+        let name = format!("segue{}x{number}", std::process::id());
+        let options = vec![format!("-r{rate}"), format!("-p{period}")];
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        Some(Self { name, options, child: None, folder, recordings: 0 })
+    }
+
+    /// Runs at another rate and period from the next start on.
+    pub(crate) fn change(&mut self, rate: u32, period: u32) {
+        self.options = vec![format!("-r{rate}"), format!("-p{period}")];
+    }
+
+    /// Starts it and waits until clients may come; without real-time priority where the machine
+    /// grants none.
+    pub(crate) fn begin(&mut self) {
+        for priority in [&["-R", "-P70"][..], &["-r"]] {
+            self.tidy_up();
+            let mut child = self.spawn(priority);
+            let alive = until("the server answers or ends", || {
+                if child.try_wait().expect("a child").is_some() {
+                    return Some(false);
+                }
+                self.tool("jack_lsp", &[]).status.success().then_some(true)
+            });
+            if alive {
+                self.child = Some(child);
+                return;
+            }
+        }
+        panic!("jackd does not start:\n{}", self.log());
+    }
+
+    fn spawn(&self, priority: &[&str]) -> Child {
+        let log = fs::File::create(self.folder.path().join("jackd.log")).expect("a log");
+        let mut command = self.command("jackd");
+        // In step with its clients: a period is over when all have played theirs.
+        command.args(["-n", &self.name]).args(priority).args(["-S", "-d", "dummy"]);
+        command.args(&self.options).args(["-C", "0", "-P", "2"]);
+        command.stdout(log.try_clone().expect("a file")).stderr(log);
+        command.spawn().expect("jackd is installed")
+    }
+
+    fn command(&self, program: &str) -> Command {
+        let mut command = Command::new(program);
+        command.stdin(Stdio::null()).env("JACK_DEFAULT_SERVER", &self.name);
+        command.env("JACK_NO_START_SERVER", "1").env("JACK_NO_AUDIO_RESERVATION", "1");
+        command
+    }
+
+    fn log(&self) -> String {
+        fs::read_to_string(self.folder.path().join("jackd.log")).unwrap_or_default()
+    }
+
+    /// An engine whose JACK is this one.
+    pub(crate) fn engine(&self, device: &str) -> Start {
+        Start::on(device).env("JACK_DEFAULT_SERVER", &self.name)
+    }
+
+    /// The name to find it by.
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// One of JACK's own programs.
+    pub(crate) fn tool(&self, program: &str, arguments: &[&str]) -> Output {
+        self.command(program).args(arguments).output().expect("it comes with jackd")
+    }
+
+    /// One of JACK's own programs, left running.
+    pub(crate) fn client(&self, program: &str, arguments: &[&str]) -> Client {
+        let mut command = self.command(program);
+        command.args(arguments).stdout(Stdio::null()).stderr(Stdio::null());
+        Client(command.spawn().expect("it comes with jackd"))
+    }
+
+    /// All connections, as JACK prints them.
+    pub(crate) fn connections(&self) -> String {
+        let output = self.tool("jack_lsp", &["-c"]);
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    }
+
+    /// Waits until a client has this port.
+    pub(crate) fn wait_port(&self, port: &str) {
+        until(port, || self.connections().lines().any(|line| line == port).then_some(()));
+    }
+
+    /// A signal to the server.
+    pub(crate) fn hurt(&self, signal: Signal) {
+        hurt(self.child.as_ref().expect("it runs"), signal);
+    }
+
+    /// Kills it and removes what it leaves behind.
+    pub(crate) fn kill(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+        self.tidy_up();
+    }
+
+    fn tidy_up(&self) {
+        let ours = format!("_{}_", self.name);
+        let entries = fs::read_dir("/dev/shm").into_iter().flatten().flatten();
+        for entry in entries.filter(|entry| entry.file_name().to_string_lossy().contains(&ours)) {
+            // What another has removed meanwhile is removed.
+            let _ = fs::remove_file(entry.path());
+        }
+    }
+
+    /// Records both channels of the engine from now on, all bits of them that fit 32.
+    pub(crate) fn record(&mut self) -> Recorder {
+        self.wait_port("segue:out_2");
+        self.recordings += 1;
+        let path = self.folder.path().join(format!("far-{}.wav", self.recordings));
+        let errors = fs::File::create(path.with_extension("log")).expect("a log");
+        let mut command = self.command("jack_rec");
+        command.arg("-f").arg(&path).args(["-d", "3600", "-b", "32", "-B", "262144"]);
+        command.args(["segue:out_1", "segue:out_2"]).stdout(Stdio::null()).stderr(errors);
+        let child = command.spawn().expect("it comes with jackd");
+        let recorder = Recorder { child, path };
+        recorder.wait(1);
+        recorder
+    }
+}
+
+impl Drop for Jackd {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+/// A client of the server; ended with the test.
+pub(crate) struct Client(Child);
+
+impl Drop for Client {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// A recorder that runs.
+pub(crate) struct Recorder {
+    child: Child,
+    path: PathBuf,
+}
+
+impl Recorder {
+    /// Waits until so many frames more are in its file.
+    pub(crate) fn wait(&self, frames: u64) {
+        let length = || fs::metadata(&self.path).map_or(0, |file| file.len());
+        let wanted = length().max(WAV_HEAD) + 8 * frames;
+        until("the recorder records", || (length() >= wanted).then_some(()));
+    }
+
+    /// Ends it, if the server's end has not yet, and reads what it has.
+    pub(crate) fn finish(mut self) -> Capture {
+        if self.child.try_wait().expect("a child").is_none() {
+            hurt(&self.child, Signal::INT);
+        }
+        until("the recorder ends", || self.child.try_wait().expect("a child"));
+        let said = fs::read_to_string(self.path.with_extension("log")).expect("its log");
+        assert!(!said.contains("overruns"), "the recorder dropped frames itself: {said}");
+        Capture::of_integers(&read(&self.path))
+    }
+}
+
+impl Drop for Recorder {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn read(path: &Path) -> Vec<u8> {
+    fs::read(path).expect("a recording")
+}
