@@ -107,5 +107,5 @@ pub(crate) enum DeviceError {
 
 /// The backends of this build, in the order in which `auto` tries them.
 pub(crate) fn backends() -> Vec<Box<dyn Backend>> {
-    vec![Box::new(super::jack::Jack)]
+    vec![Box::new(super::jack::Jack), Box::new(super::pulse::Pulse)]
 }

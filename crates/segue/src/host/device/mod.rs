@@ -16,4 +16,5 @@ mod jack;
 pub(crate) mod line;
 pub(super) mod opener;
 mod pace;
+mod pulse;
 pub(super) mod timer;
