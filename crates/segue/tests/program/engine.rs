@@ -34,6 +34,8 @@ fn clean(mut command: Command) -> Command {
     for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("SEGUE_")) {
         command.env_remove(name);
     }
+    // Nor do the servers of this machine: a test starts its own.
+    command.env("JACK_DEFAULT_SERVER", "segue-test-none").env("PULSE_SERVER", "unix:/dev/null");
     command.env("NO_COLOR", "1").stdin(Stdio::null());
     command
 }

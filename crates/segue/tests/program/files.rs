@@ -40,7 +40,7 @@ fn each_way_to_fail_has_its_own_number_and_says_what_to_do() {
         (&["render", "bad.journal", "-o", "x.wav"], 65, "no journal"),
         (&["render", "none.toml", "--for", "1", "-o", "x.wav"], 66, "none.toml"),
         (&["run", "none.toml", "--osc", "127.0.0.1:0"], 66, "none.toml"),
-        (&["run", "--device", "jack"], 69, "--device null"),
+        (&["run", "--device", "jack", "--strict-device"], 69, "segue devices"),
         (&["send", "--osc", quiet, "/test"], 69, "segue run"),
         (&["render", first, "--for", "1", "-o", "taken.wav"], 73, "--force"),
         (&["run", "--osc", "127.0.0.1:0", "--record", "taken.wav"], 73, "--record"),
