@@ -3,6 +3,7 @@
 mod cli;
 mod client;
 mod control;
+mod doctor;
 mod exit;
 mod files;
 mod host;
@@ -66,6 +67,7 @@ fn perform(cli: &Cli) -> Result<ExitCode, Failure> {
         Verb::Send(args) => client::send::send(args),
         Verb::Stop(args) => client::stop::stop(args),
         Verb::Status(args) => client::status::status(args),
+        Verb::Doctor(args) => doctor::doctor(args, &Config::load(cli.config.as_deref())?),
         Verb::Worker | Verb::Control => {
             Err(Failure::new(Exit::Usage, "this is started by segue run"))
         }

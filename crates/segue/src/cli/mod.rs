@@ -70,6 +70,8 @@ pub(crate) enum Verb {
     Stop(StopArgs),
     /// What is going on in a running engine
     Status(StatusArgs),
+    /// What this machine lacks for steady sound, and why there is none, with the cure
+    Doctor(DoctorArgs),
     /// A worker process; started by the supervisor
     #[command(hide = true)]
     Worker,
@@ -248,6 +250,21 @@ pub(crate) struct StatusArgs {
     pub(crate) watch: bool,
 }
 
+/// Options of `doctor`.
+#[derive(Debug, Args)]
+pub(crate) struct DoctorArgs {
+    /// Where.
+    #[command(flatten)]
+    pub(crate) engine: EngineArgs,
+    /// Folder for recordings and journals, whose disk is tried
+    /// [default: $STATE_DIRECTORY, else $XDG_DATA_HOME/segue]
+    #[arg(long, env = "SEGUE_SHOW", value_name = "DIR")]
+    pub(crate) show: Option<PathBuf>,
+    /// As JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
 /// Options of `demo`.
 #[derive(Debug, Args)]
 pub(crate) struct DemoArgs {
@@ -292,6 +309,6 @@ mod tests {
         let names: Vec<_> = command.get_subcommands().map(|it| it.get_name()).collect();
         let listed = ["demo", "run", "render", "check", "modules", "send", "stop", "status"];
         assert_eq!(names[..8], listed);
-        assert_eq!(names[8..], ["worker", "control"]);
+        assert_eq!(names[8..], ["doctor", "worker", "control"]);
     }
 }

@@ -9,6 +9,7 @@ pub mod fatal;
 pub mod priority;
 mod spawn;
 mod thread;
+mod wishes;
 
 pub use child::{Orphan, die_with_parent, ignore_terminal, name_thread, unblock_signals};
 pub use spawn::{Change, Child, Order, Spawner};

@@ -4,6 +4,8 @@ use std::io;
 
 use rustix::process::{Resource, Rlimit};
 
+pub use super::wishes::{refused, wait_for_refusal, wishes};
+
 /// How urgent a thread is, most urgent first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Urgency {
@@ -28,31 +30,105 @@ impl Urgency {
             Self::Primary => 66,
         }
     }
+
+    /// The priority that keeps the order where none above `limit` is granted, most urgent first.
+    #[must_use]
+    pub const fn level_within(self, limit: u32) -> i32 {
+        let below = match self {
+            Self::Playout => 0,
+            Self::Monitor => 1,
+            Self::Standby => 2,
+            Self::Primary => 3,
+        };
+        // No limit is above 99.
+        let limit = if limit > 99 { 99 } else { limit as i32 };
+        let level = if limit >= Self::Playout.level() { self.level() } else { limit - below };
+        if level < 1 { 1 } else { level }
+    }
+}
+
+/// How the kernel schedules a thread.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Scheduling {
+    /// Its real-time priority, 1 to 99; 0 for a thread that shares with all others.
+    pub level: u32,
+    /// Whether it takes turns with others of its priority (`SCHED_RR`).
+    pub takes_turns: bool,
 }
 
 /// Asks for real-time priority for the calling thread; threads and processes it starts do not
-/// inherit it. `[any]`
+/// inherit it. Where a limit (`RLIMIT_RTPRIO`) allows less, it asks for less, in the same order.
+/// What was asked for is remembered: see [`wishes`]. `[any]`
 ///
 /// # Errors
 /// `PermissionDenied` without the privilege: the thread goes on as it was, and that belongs
 /// into the status.
 pub fn ask_realtime(urgency: Urgency) -> io::Result<()> {
-    let parameter = libc::sched_param { sched_priority: urgency.level() };
     let policy = libc::SCHED_FIFO | libc::SCHED_RESET_ON_FORK;
-    // SAFETY: 0 is the calling thread and the pointer that of a live local variable.
-    if unsafe { libc::sched_setscheduler(0, policy, &raw const parameter) } == 0 {
+    let done = schedule(0, policy, urgency.level()).or_else(|error| match realtime_limit() {
+        0 => Err(error),
+        limit => schedule(0, policy, urgency.level_within(limit)),
+    });
+    super::wishes::note(urgency, done.is_err());
+    done
+}
+
+/// Gives a thread of this user that has more the priority `level`, which everybody may.
+/// `[control]`
+///
+/// # Errors
+/// What the kernel says: that it has less, is of another user, or has ended.
+pub fn lower_realtime(thread: u32, level: i32) -> io::Result<()> {
+    let policy = match scheduling(thread) {
+        Some(Scheduling { takes_turns: true, .. }) => libc::SCHED_RR,
+        _ => libc::SCHED_FIFO,
+    };
+    schedule(thread as libc::pid_t, policy | libc::SCHED_RESET_ON_FORK, level)
+}
+
+fn schedule(thread: libc::pid_t, policy: i32, level: i32) -> io::Result<()> {
+    let parameter = libc::sched_param { sched_priority: level };
+    // SAFETY: the pointer is that of a live local variable; a thread that is not there or not
+    // ours is refused. 0 is the calling thread.
+    if unsafe { libc::sched_setscheduler(thread, policy, &raw const parameter) } == 0 {
         Ok(())
     } else {
         Err(io::Error::last_os_error())
     }
 }
 
+/// How a thread is scheduled, also one of another process; none when it has ended. 0 is the
+/// calling thread. `[any]`
+#[must_use]
+pub fn scheduling(thread: u32) -> Option<Scheduling> {
+    let thread = libc::pid_t::try_from(thread).ok()?;
+    // SAFETY: asks the kernel about a thread and touches no memory.
+    let policy = unsafe { libc::sched_getscheduler(thread) };
+    let mut parameter = libc::sched_param { sched_priority: 0 };
+    // SAFETY: the pointer is that of a live local variable.
+    let known = unsafe { libc::sched_getparam(thread, &raw mut parameter) } == 0;
+    let takes_turns = policy & !libc::SCHED_RESET_ON_FORK == libc::SCHED_RR;
+    let level = u32::try_from(parameter.sched_priority).ok()?;
+    (policy >= 0 && known).then_some(Scheduling { level, takes_turns })
+}
+
 /// Whether the calling thread runs with real-time priority. `[any]`
 #[must_use]
 pub fn is_realtime() -> bool {
-    // SAFETY: asks the kernel about the calling thread and touches no memory.
-    let policy = unsafe { libc::sched_getscheduler(0) };
-    policy & !libc::SCHED_RESET_ON_FORK == libc::SCHED_FIFO
+    scheduling(0).is_some_and(|it| it.level > 0)
+}
+
+/// The highest real-time priority this process may take without a privilege; 0 for none. The
+/// limit in force is raised as far as it may be.
+#[must_use]
+pub fn realtime_limit() -> u32 {
+    let Rlimit { current, maximum } = rustix::process::getrlimit(Resource::Rtprio);
+    let raised = Rlimit { current: maximum, maximum };
+    let granted = match rustix::process::setrlimit(Resource::Rtprio, raised) {
+        Ok(()) => maximum,
+        Err(_) => current,
+    };
+    granted.map_or(99, |limit| u32::try_from(limit).unwrap_or(99).min(99))
 }
 
 /// Keeps the pages this process has now in memory. Later ones are not included: that would

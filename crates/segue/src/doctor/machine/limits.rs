@@ -1,0 +1,152 @@
+//! Limits: real-time priority, locked memory and descriptors, as this user has them.
+
+use std::thread;
+
+use rustix::process::{Resource, getrlimit};
+use segue_sys::process::priority::{self, Urgency};
+
+use crate::doctor::finding::Finding;
+
+/// How real-time priority is had by hand, for the log as for the doctor.
+pub(crate) const PRIORITY_CURE: [&str; 3] = [
+    "printf '@audio - rtprio 95\\n@audio - memlock unlimited\\n' \
+     | sudo tee /etc/security/limits.d/95-segue.conf",
+    "sudo usermod -aG audio \"$USER\"  # then log in again",
+    "# for a service instead: LimitRTPRIO=95 and LimitMEMLOCK=infinity in its unit",
+];
+
+/// How memory may be locked, for the log as for the doctor.
+pub(crate) const MEMORY_CURE: &str = "printf '@audio - memlock unlimited\\n' \
+     | sudo tee -a /etc/security/limits.d/95-segue.conf  # with \"$USER\" in the group audio";
+
+/// As much as an engine of the usual size locks, in bytes; its largest process.
+const LOCKED: u64 = 96 << 20;
+/// Descriptors an engine needs with a few connections of clients.
+const DESCRIPTORS: u64 = 256;
+
+/// How real-time priority was had, or not.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Priority {
+    /// At this level, from the kernel.
+    Granted(u32),
+    /// Refused.
+    Refused(String),
+}
+
+/// What was seen.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Limits {
+    priority: Priority,
+    /// Bytes of memory that may be locked; none for as many as there are.
+    locked: Option<u64>,
+    /// Whether locking what there is worked.
+    lock: Result<(), String>,
+    /// Open files; none for as many as there are.
+    files: Option<u64>,
+}
+
+impl Limits {
+    /// Looks, and tries on a thread of its own.
+    pub(crate) fn look() -> Self {
+        let tried = thread::spawn(|| {
+            priority::ask_realtime(Urgency::Playout).map_err(|error| error.to_string())?;
+            priority::scheduling(0).map(|it| it.level).ok_or_else(|| "the thread is gone".into())
+        });
+        let priority = match tried.join() {
+            Ok(Ok(level)) => Priority::Granted(level),
+            Ok(Err(why)) => Priority::Refused(why),
+            Err(_) => Priority::Refused("the trial failed".to_owned()),
+        };
+        let privileged = rustix::thread::capabilities(None)
+            .is_ok_and(|it| it.effective.contains(rustix::thread::CapabilitySet::IPC_LOCK));
+        Self {
+            priority,
+            locked: getrlimit(Resource::Memlock).current.filter(|_| !privileged),
+            lock: priority::lock_memory().map_err(|error| error.to_string()),
+            files: getrlimit(Resource::Nofile).maximum,
+        }
+    }
+
+    /// What that means.
+    pub(crate) fn judge(&self) -> Vec<Finding> {
+        vec![self.judge_priority(), self.judge_memory(), self.judge_files()]
+    }
+
+    fn judge_priority(&self) -> Finding {
+        let check = "real-time priority";
+        match &self.priority {
+            Priority::Granted(level) => {
+                Finding::ok(check, format!("granted by the kernel, level {level}"))
+            }
+            Priority::Refused(why) => {
+                let text = format!("refused ({why}): on a busy machine blocks will be missed");
+                PRIORITY_CURE.iter().fold(Finding::bad(check, text), |it, line| it.cure(*line))
+            }
+        }
+    }
+
+    fn judge_memory(&self) -> Finding {
+        let check = "locked memory";
+        match (self.locked, &self.lock) {
+            (Some(limit), _) if limit < LOCKED => {
+                let text = format!(
+                    "at most {} KiB may be locked, an engine needs about {} MiB: under pressure \
+                     its pages may have to be read from a disk",
+                    limit >> 10,
+                    LOCKED >> 20
+                );
+                Finding::warn(check, text).cure(MEMORY_CURE)
+            }
+            (_, Err(why)) => {
+                Finding::warn(check, format!("memory cannot be locked: {why}")).cure(MEMORY_CURE)
+            }
+            (None, Ok(())) => Finding::ok(check, "as much as there is"),
+            (Some(limit), Ok(())) => Finding::ok(check, format!("up to {} MiB", limit >> 20)),
+        }
+    }
+
+    fn judge_files(&self) -> Finding {
+        let check = "open files";
+        match self.files {
+            Some(limit) if limit < DESCRIPTORS => {
+                Finding::warn(check, format!("at most {limit}: few clients can connect"))
+                    .cure(format!("ulimit -n {}", 4 * DESCRIPTORS))
+            }
+            Some(limit) => Finding::ok(check, format!("up to {limit}")),
+            None => Finding::ok(check, "as many as there are"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Limits, Priority};
+    use crate::doctor::finding::Grade;
+
+    fn well() -> Limits {
+        Limits { priority: Priority::Granted(75), locked: None, lock: Ok(()), files: Some(20_000) }
+    }
+
+    fn grades(limits: &Limits) -> Vec<Grade> {
+        limits.judge().iter().map(|it| it.grade).collect()
+    }
+
+    #[test]
+    fn what_is_granted_is_well_and_what_is_refused_has_a_cure() {
+        assert_eq!(grades(&well()), [Grade::Ok; 3]);
+        let refused = Limits { priority: Priority::Refused("denied".into()), ..well() };
+        assert_eq!(grades(&refused), [Grade::Bad, Grade::Ok, Grade::Ok]);
+        let cure = refused.judge()[0].cure.join("\n");
+        assert!(cure.contains("/etc/security/limits.d/") && cure.contains("@audio - rtprio 95"));
+    }
+
+    #[test]
+    fn the_usual_eight_mebibytes_of_locked_memory_are_too_few() {
+        let usual = Limits { locked: Some(8 << 20), ..well() };
+        assert_eq!(grades(&usual), [Grade::Ok, Grade::Warn, Grade::Ok]);
+        let refused = Limits { lock: Err("no".into()), ..well() };
+        assert_eq!(grades(&refused), [Grade::Ok, Grade::Warn, Grade::Ok]);
+        let few = Limits { files: Some(64), ..well() };
+        assert_eq!(grades(&few), [Grade::Ok, Grade::Ok, Grade::Warn]);
+    }
+}
