@@ -68,6 +68,7 @@ fn perform(cli: &Cli) -> Result<ExitCode, Failure> {
         Verb::Stop(args) => client::stop::stop(args),
         Verb::Status(args) => client::status::status(args),
         Verb::Doctor(args) => doctor::doctor(args, &Config::load(cli.config.as_deref())?),
+        Verb::Devices(args) => client::devices::devices(args),
         Verb::Worker | Verb::Control => {
             Err(Failure::new(Exit::Usage, "this is started by segue run"))
         }

@@ -72,6 +72,8 @@ pub(crate) enum Verb {
     Status(StatusArgs),
     /// What this machine lacks for steady sound, and why there is none, with the cure
     Doctor(DoctorArgs),
+    /// What can be played on, and which of it `auto` takes
+    Devices(DevicesArgs),
     /// A worker process; started by the supervisor
     #[command(hide = true)]
     Worker,
@@ -265,6 +267,14 @@ pub(crate) struct DoctorArgs {
     pub(crate) json: bool,
 }
 
+/// Options of `devices`.
+#[derive(Debug, Args)]
+pub(crate) struct DevicesArgs {
+    /// As JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
 /// Options of `demo`.
 #[derive(Debug, Args)]
 pub(crate) struct DemoArgs {
@@ -309,6 +319,6 @@ mod tests {
         let names: Vec<_> = command.get_subcommands().map(|it| it.get_name()).collect();
         let listed = ["demo", "run", "render", "check", "modules", "send", "stop", "status"];
         assert_eq!(names[..8], listed);
-        assert_eq!(names[8..], ["doctor", "worker", "control"]);
+        assert_eq!(names[8..], ["doctor", "devices", "worker", "control"]);
     }
 }

@@ -2,6 +2,7 @@
 
 pub(crate) mod conversation;
 pub(crate) mod demo;
+pub(crate) mod devices;
 pub(crate) mod report;
 pub(crate) mod send;
 pub(crate) mod status;

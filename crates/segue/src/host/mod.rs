@@ -4,7 +4,7 @@
 //! runs. Everything it decides about workers comes from `segue_lockstep`; this is the loop
 //! around it, with real processes and a real clock.
 
-mod device;
+pub(crate) mod device;
 pub(crate) mod door;
 #[cfg(feature = "fault")]
 mod fault;

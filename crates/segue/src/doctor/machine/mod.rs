@@ -8,6 +8,7 @@ mod limits;
 mod memory;
 mod ports;
 mod processor;
+mod sound;
 
 use std::path::Path;
 
@@ -24,6 +25,7 @@ pub(crate) struct Machine {
     memory: memory::Memory,
     ports: ports::Ports,
     disk: disk::Disk,
+    sound: sound::Sound,
 }
 
 impl Machine {
@@ -36,6 +38,7 @@ impl Machine {
             memory: memory::Memory::look(root),
             ports: ports::Ports::look(&settings.osc),
             disk: disk::Disk::look(&settings.show),
+            sound: sound::Sound::look(),
         }
     }
 
@@ -47,6 +50,7 @@ impl Machine {
             self.memory.judge(),
             self.ports.judge(),
             self.disk.judge(),
+            self.sound.judge(),
         ];
         parts.into_iter().flatten().collect()
     }
