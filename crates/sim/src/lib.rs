@@ -7,6 +7,7 @@
 pub mod chance;
 pub mod check;
 pub mod child;
+mod drivers;
 pub mod toy;
 pub mod world;
 

@@ -14,6 +14,7 @@ use segue_sys::Region;
 use crate::chance::Chance;
 use crate::check::Checker;
 use crate::child::{Ailment, Child};
+use crate::drivers::Drivers;
 use crate::toy::Toy;
 
 const BUILD: u64 = 1;
@@ -39,6 +40,8 @@ pub struct Config {
     pub render_ns: u64,
     /// How much faster the device's clock is than the monitor's, in millionths.
     pub drift_ppm: i64,
+    /// Whether there is a device beside the timer.
+    pub device: bool,
 }
 
 impl Default for Config {
@@ -51,6 +54,7 @@ impl Default for Config {
             start_ns: 3_000_000,
             render_ns: 100_000,
             drift_ppm: 0,
+            device: false,
         }
     }
 }
@@ -78,18 +82,18 @@ pub struct World {
     pub monitor_suspended: bool,
     /// Slots to be brought back at the next tick of the monitor.
     pub revive: u64,
-    config: Config,
-    shape: Shape,
+    pub(crate) config: Config,
+    pub(crate) shape: Shape,
+    pub(crate) tap: Tap,
+    pub(crate) drivers: Drivers,
+    pub(crate) stalled_until_ns: u64,
     monitor: Monitor,
     children: Vec<Option<Child>>,
-    tap: Tap,
-    out: Vec<f32>,
     now_ns: u64,
     tick_ns: u64,
     monitor_ns: u64,
     begun: bool,
-    driver_ns: Option<u64>,
-    stalled_until_ns: u64,
+    driving: bool,
     pids: u32,
 }
 
@@ -126,12 +130,12 @@ impl World {
             ailments: vec![Ailment::None; config.slots],
             monitor_suspended: false,
             revive: 0,
-            out: vec![0.0; 4096 * shape.channels],
+            drivers: Drivers::new(shape, config.device),
             now_ns: 1,
             tick_ns: shape.block_ns() / 4,
             monitor_ns: 0,
             begun: false,
-            driver_ns: None,
+            driving: false,
             stalled_until_ns: 0,
             pids: 100,
             orders,
@@ -271,9 +275,14 @@ impl World {
         if self.now_ns >= self.monitor_ns && !self.monitor_suspended {
             self.monitor_ns = self.now_ns + MONITOR_NS;
             self.watch();
+            if self.driving {
+                self.watch_drivers();
+            }
         }
         self.begun |= self.monitor.is_ready();
-        if self.begun {
+        if self.begun && !self.driving {
+            self.prime();
+        } else if self.driving {
             self.drive();
         }
         self.checker.follow(&self.orders, &mut self.tap);
@@ -324,31 +333,30 @@ impl World {
         }
     }
 
-    fn drive(&mut self) {
-        let Some(due) = self.driver_ns else {
-            // Block 0 is asked for once the primary has rendered all that is sealed.
-            self.playout.seal();
-            let primary = self.orders.primary().map(|slot| self.slots[slot].published());
-            if primary >= Some(self.orders.sealed()) {
-                self.driver_ns = Some(self.now_ns);
-            }
-            return;
-        };
-        if self.now_ns < due || self.now_ns < self.stalled_until_ns {
-            return;
+    /// Block 0 is asked for once the primary has rendered all that is sealed.
+    fn prime(&mut self) {
+        self.playout.seal();
+        let primary = self.orders.primary().map(|slot| self.slots[slot].published());
+        if primary >= Some(self.orders.sealed()) {
+            self.driving = true;
+            self.drivers.begin(self.now_ns);
         }
-        let (low, high) = self.config.period;
-        let frames = low + self.chance.below((high - low) as u64 + 1) as usize;
-        let samples = frames * self.shape.channels;
-        let played = self.playout.play(&mut self.out[..samples]);
-        if self.config.freewheel {
-            return;
+    }
+
+    /// What playout works on.
+    pub(crate) fn parts(&self) -> playout::Parts {
+        playout::Parts {
+            orders: self.orders.clone(),
+            slots: self.slots.clone(),
+            inbox: self.inbox.clone(),
+            tap: self.tap.clone(),
+            status: self.status.clone(),
         }
-        assert!(played == frames || self.playout.ended(), "a device is always given its frames");
-        let drift = i128::from(1_000_000 - self.config.drift_ppm);
-        let ns = frames as i128 * 1_000_000_000 / i128::from(self.shape.rate) * drift / 1_000_000;
-        let next = due + ns as u64;
-        // A driver late by more than a period starts a new clock; it never bursts.
-        self.driver_ns = Some(if next + ns as u64 >= self.now_ns { next } else { self.now_ns });
+    }
+
+    /// How far ahead it works.
+    pub(crate) fn pace(&self) -> Pace {
+        let Config { lead, freewheel, period, .. } = self.config;
+        Pace { lead, freewheel, period: period.0 }
     }
 }

@@ -1,0 +1,259 @@
+//! Who asks for frames in a world: a timer, and a device whose stream comes and goes.
+//!
+//! The decisions are the real ones ([`DriverWatch`]); what is made up is the device: it falls
+//! silent, is lost, ends within a call at any store, or asks for more than there is time for. A
+//! stream that is closed comes back after a quarter of a second.
+
+use segue_lockstep::memory::status::Counter;
+use segue_lockstep::memory::tap::Found;
+use segue_lockstep::monitor::{DriverWatch, Loss, Move, StreamSeen, TIMER, Within};
+use segue_lockstep::playout::{self, Driver, Playout};
+use segue_lockstep::{BLOCK_FRAMES, Shape};
+
+use crate::world::World;
+
+const REOPEN_NS: u64 = 250_000_000;
+
+/// The drivers of a world.
+#[derive(Debug)]
+pub(crate) struct Drivers {
+    watch: DriverWatch,
+    holder: Driver,
+    /// When the timer asks next.
+    timer_ns: u64,
+    device: Option<Device>,
+    /// Frames delivered, to whomever.
+    position: u64,
+    out: Vec<f32>,
+}
+
+/// A device and its stream of now.
+#[derive(Debug)]
+struct Device {
+    stream: Option<StreamSeen>,
+    /// When the stream calls next, or the next stream is opened.
+    due_ns: u64,
+    /// So long it calls nobody.
+    silent_until_ns: u64,
+    /// How many times faster than time it asks.
+    haste: u64,
+    streams: u64,
+}
+
+impl Drivers {
+    /// A timer, and a device if there is one.
+    pub(crate) fn new(shape: Shape, device: bool) -> Self {
+        let first = Device { stream: None, due_ns: 0, silent_until_ns: 0, haste: 1, streams: 0 };
+        Self {
+            watch: DriverWatch::new(shape),
+            holder: TIMER,
+            timer_ns: 0,
+            device: device.then_some(first),
+            position: 0,
+            out: vec![0.0; 4096 * shape.channels],
+        }
+    }
+
+    /// Block 0 may be asked for from now on.
+    pub(crate) fn begin(&mut self, now_ns: u64) {
+        self.timer_ns = now_ns;
+    }
+
+    fn device(&mut self) -> &mut Device {
+        self.device.as_mut().expect("a world with a device")
+    }
+}
+
+impl World {
+    /// The device calls nobody for so long, and says nothing.
+    pub fn silence_device(&mut self, ns: u64) {
+        let until_ns = self.now_ns() + ns;
+        self.drivers.device().silent_until_ns = until_ns;
+    }
+
+    /// The device is gone, and says so.
+    pub fn lose_device(&mut self) {
+        if let Some(stream) = &mut self.drivers.device().stream {
+            stream.lost = true;
+        }
+    }
+
+    /// The device asks for so many times more than there is time for.
+    pub fn hasten_device(&mut self, haste: u64) {
+        self.drivers.device().haste = haste;
+    }
+
+    /// The thread of the device's stream ends in its next call, after so many stores.
+    #[cfg(feature = "doom")]
+    pub fn end_device_within_call(&mut self, stores: u64) {
+        let drives = self.device_drives();
+        let frames = self.config.period.0;
+        let Some(stream) = &mut self.drivers.device().stream else { return };
+        stream.calls += 1;
+        stream.within = Within::Gone;
+        if drives {
+            let left = std::sync::Arc::new(stores.into());
+            let doomed = self.doomed(&left);
+            let mut playout = Playout::resume(self.shape, doomed, self.pace());
+            playout.play(&mut vec![0.0; frames * self.shape.channels]);
+        }
+    }
+
+    /// Whether the device's stream holds the token.
+    #[must_use]
+    pub fn device_drives(&self) -> bool {
+        self.drivers.holder != TIMER
+    }
+
+    /// What playout works on, for one that is ended after so many stores.
+    #[cfg(feature = "doom")]
+    fn doomed(&self, left: &std::sync::Arc<std::sync::atomic::AtomicU64>) -> playout::Parts {
+        let fits = "a region of its own size";
+        playout::Parts {
+            orders: segue_lockstep::memory::orders::Orders::new(self.orders.region().doomed(left))
+                .expect(fits),
+            slots: self.slots.clone(),
+            inbox: self.inbox.clone(),
+            tap: segue_lockstep::memory::tap::Tap::new(self.tap.region().doomed(left), &self.shape)
+                .expect(fits),
+            status: self.status.clone(),
+        }
+    }
+
+    /// The monitor looks at who drives.
+    pub(crate) fn watch_drivers(&mut self) {
+        let seen = self.drivers.device.as_ref().and_then(|device| device.stream);
+        let (now_ns, holder) = (self.now_ns(), self.drivers.holder);
+        for step in self.drivers.watch.step(now_ns, holder, seen) {
+            match step {
+                Move::Hand(driver) => self.hand(driver),
+                Move::Seize => {
+                    let parts = self.parts();
+                    self.playout = Playout::resume(self.shape, parts, self.pace());
+                    // What the call that was ended had been given is not given again.
+                    self.drivers.position = self.playout.position();
+                    self.hand(TIMER);
+                }
+                Move::CountLoss => self.status.count(Counter::DeviceLosses),
+                Move::Close(number, loss) => self.close_device(number, loss),
+            }
+        }
+    }
+
+    fn hand(&mut self, driver: Driver) {
+        self.drivers.holder = driver;
+        self.drivers.timer_ns = self.now_ns();
+    }
+
+    fn close_device(&mut self, number: u64, loss: Loss) {
+        let now_ns = self.now_ns();
+        let device = self.drivers.device();
+        assert_eq!(device.stream.take().map(|stream| stream.number), Some(number));
+        device.due_ns = now_ns + REOPEN_NS;
+        if loss == Loss::Unclocked {
+            device.haste = 1;
+        }
+    }
+
+    /// Whoever is due asks for frames.
+    pub(crate) fn drive(&mut self) {
+        let now_ns = self.now_ns();
+        if self.drivers.holder == TIMER
+            && now_ns >= self.drivers.timer_ns.max(self.stalled_until_ns)
+        {
+            let frames = self.draw_period();
+            self.play(frames);
+            let due = self.drivers.timer_ns;
+            let ns = self.frames_ns(frames);
+            // A timer late by more than a period starts a new clock; it never bursts.
+            // Without a clock the rest is asked for at once.
+            self.drivers.timer_ns = if self.config.freewheel {
+                now_ns
+            } else if due + 2 * ns >= now_ns {
+                due + ns
+            } else {
+                now_ns
+            };
+        }
+        self.drive_device(now_ns);
+    }
+
+    fn drive_device(&mut self, now_ns: u64) {
+        let Some(device) = &mut self.drivers.device else { return };
+        if now_ns < device.due_ns.max(device.silent_until_ns).max(self.stalled_until_ns) {
+            return;
+        }
+        if device.stream.is_none() {
+            device.streams += 1;
+            device.stream = Some(StreamSeen {
+                number: device.streams,
+                calls: 0,
+                frames: 0,
+                period: 0,
+                lost: false,
+                freewheel: false,
+                within: Within::No,
+            });
+        }
+        let haste = device.haste;
+        let Some(stream) = device.stream.filter(|it| !it.lost && it.within == Within::No) else {
+            return;
+        };
+        let frames = self.draw_period();
+        for _ in 0..haste {
+            if self.drivers.holder == stream.driver() {
+                self.play(frames);
+            }
+        }
+        let ns = self.frames_ns(frames);
+        let device = self.drivers.device();
+        device.due_ns = device.due_ns.max(now_ns) + ns;
+        if let Some(stream) = &mut device.stream {
+            stream.calls += haste;
+            stream.frames += haste * frames as u64;
+            stream.period = stream.period.max(frames as u64);
+        }
+    }
+
+    fn draw_period(&mut self) -> usize {
+        let (low, high) = self.config.period;
+        low + self.chance.below((high - low) as u64 + 1) as usize
+    }
+
+    /// How long so many frames last, by the device's clock.
+    fn frames_ns(&self, frames: usize) -> u64 {
+        let drift = i128::from(1_000_000 - self.config.drift_ppm);
+        let ns = frames as i128 * 1_000_000_000 / i128::from(self.shape.rate) * drift / 1_000_000;
+        ns as u64
+    }
+
+    fn play(&mut self, frames: usize) {
+        let channels = self.shape.channels;
+        let mut out = std::mem::take(&mut self.drivers.out);
+        let played = self.playout.play(&mut out[..frames * channels]);
+        let gave_all = played == frames || self.playout.ended() || self.config.freewheel;
+        assert!(gave_all, "a device is always given its frames");
+        self.check_frames(&out[..played * channels]);
+        self.drivers.out = out;
+        self.drivers.position += played as u64;
+        assert_eq!(self.orders.position(), self.drivers.position, "frames are lost or repeated");
+    }
+
+    /// What was delivered is what was played at these frames, whoever asked for it.
+    fn check_frames(&mut self, out: &[f32]) {
+        let channels = self.shape.channels;
+        let mut block = vec![0.0; self.shape.block_samples()];
+        let mut current = None;
+        for (frame, heard) in out.chunks_exact(channels).enumerate() {
+            let at = self.drivers.position + frame as u64;
+            let number = at / BLOCK_FRAMES as u64;
+            if current != Some(number) {
+                let found = self.tap.read(number, &mut block);
+                assert!(matches!(found, Found::Block(_)), "block {number} was not played");
+                current = Some(number);
+            }
+            let from = at as usize % BLOCK_FRAMES * channels;
+            assert_eq!(heard, &block[from..from + channels], "frame {at} is another");
+        }
+    }
+}
