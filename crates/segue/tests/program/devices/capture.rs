@@ -45,6 +45,11 @@ impl Capture {
         Self(frames(wav, |bytes| quantised(f32::from_le_bytes(bytes))))
     }
 
+    /// One side alone, on both.
+    pub(crate) fn side(&self, side: usize) -> Self {
+        Self(self.0.iter().map(|frame| [frame[side]; 2]).collect())
+    }
+
     /// How many frames.
     pub(crate) fn len(&self) -> usize {
         self.0.len()
@@ -70,8 +75,17 @@ impl Capture {
         found[0].clone()
     }
 
+    /// The largest step from one frame to the next within a range, full scale being 1.
+    pub(crate) fn largest_step(&self, range: Range<usize>) -> f64 {
+        let steps = self.0[range].windows(2).flat_map(|pair| {
+            let [from, to] = [pair[0], pair[1]].map(|frame| frame.map(f64::from));
+            [(to[0] - from[0]).abs(), (to[1] - from[1]).abs()]
+        });
+        steps.fold(0.0, f64::max) / 2_147_483_648.0
+    }
+
     /// The first frame from `at` on with something in it.
-    fn next_sound(&self, at: usize) -> Option<usize> {
+    pub(crate) fn next_sound(&self, at: usize) -> Option<usize> {
         self.0[at..].iter().position(|frame| *frame != [0, 0]).map(|distance| at + distance)
     }
 

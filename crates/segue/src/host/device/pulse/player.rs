@@ -128,11 +128,20 @@ impl Player {
         closing: Event,
         signs: Arc<Mutex<Signs>>,
     ) -> Self {
-        let held = 4 * PIECE_MAX * given.frame_bytes;
+        let mut outbox = Outbox::new(4 * PIECE_MAX * given.frame_bytes, 256);
+        let samples = vec![0.0; PIECE_MAX * given.frame_bytes / size_of::<f32>()];
+        // The first filling of the server's buffer is no call: no clock asked for it, and a sink
+        // that sleeps asks for nothing after it.
+        let mut wanted = given.wanted_bytes as usize / size_of::<f32>();
+        while wanted > 0 && outbox.has_room(size_of_val(&samples[..])) {
+            let piece = wanted.min(samples.len());
+            outbox.push_sound(given.channel, &samples[..piece]);
+            wanted -= piece;
+        }
         Self {
-            outbox: Outbox::new(held, 256),
-            samples: vec![0.0; PIECE_MAX * given.frame_bytes / size_of::<f32>()],
-            owed: (given.wanted_bytes as usize / given.frame_bytes).min(OWED_MAX),
+            outbox,
+            samples,
+            owed: 0,
             reporter: caller.reporter(),
             far: PERIODS_HELD * given.period() as u32,
             give_ns: 0,

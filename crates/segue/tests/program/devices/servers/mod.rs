@@ -1,6 +1,8 @@
 //! Sound servers of a test's own.
 
 pub(super) mod jack;
+pub(super) mod pipewire;
+pub(super) mod pulse;
 
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};

@@ -1,0 +1,210 @@
+//! PulseAudio: kill workers, kill the server, stop it, take its sink away and bring it back.
+
+use std::time::Instant;
+
+use rustix::process::Signal;
+
+use super::servers::pulse::{PulseAudio, SINK};
+use super::servers::until;
+use super::{ENDLESS, SECOND, assert_nothing_missing, begin, drives, replay};
+use crate::engine::{Engine, counter, playhead, primary, segue};
+
+/// An engine on this server with a long period, for a machine that is busy with other tests.
+fn play(server: &PulseAudio, name: &str) -> Engine {
+    let engine = begin(server.front.engine(name).arg("--period").arg("1024"));
+    engine.wait("it plays on PulseAudio", drives);
+    engine
+}
+
+/// Waits until the timer keeps the time and the music goes on.
+fn wait_timer(engine: &Engine, losses: u64) {
+    let status = engine.wait("a timer keeps the time", |status| {
+        !drives(status) && counter(status, "device_losses") == losses
+    });
+    let from = playhead(&status);
+    engine.wait("the music goes on", |status| playhead(status) > from + 20);
+}
+
+/// Waits until it plays on PulseAudio again, and says how long that took.
+fn wait_back(engine: &Engine, after: &str) {
+    let began = Instant::now();
+    engine.wait("it plays on PulseAudio again", drives);
+    eprintln!("{after}: plays again {} ms later", began.elapsed().as_millis());
+}
+
+#[test]
+fn what_reaches_the_far_end_is_the_replay_whoever_is_killed() {
+    let Some(server) = PulseAudio::start() else { return };
+    let recorder = server.front.record(SINK);
+    let engine = play(&server, "pulse");
+    for deaths in 1..=5 {
+        engine.hurt(primary(&engine.status()), Signal::KILL);
+        engine.wait_whole(deaths);
+    }
+    recorder.wait(SECOND / 2);
+    let status = engine.status();
+    let ended = engine.stop();
+    let heard = recorder.finish();
+    assert_eq!(counter(&status, "none_reads"), 0, "{status:#}");
+    let stretches = heard.stretches_of(&replay(&ended));
+    assert_nothing_missing(&stretches);
+    assert!(stretches.iter().map(|it| it.heard.len() as u64).sum::<u64>() > SECOND / 2);
+}
+
+#[test]
+fn a_server_that_is_killed_and_started_again_costs_only_the_silence_between() {
+    let Some(mut server) = PulseAudio::start() else { return };
+    let engine = play(&server, "pulse");
+    for losses in 1..=2 {
+        server.kill();
+        wait_timer(&engine, losses);
+        server.begin(48_000);
+        wait_back(&engine, "a server killed and started again");
+    }
+    let recorder = server.front.record(SINK);
+    recorder.wait_sound();
+    recorder.wait(SECOND / 2);
+    let ended = engine.stop();
+    assert_nothing_missing(&recorder.finish().stretches_of(&replay(&ended)));
+}
+
+#[test]
+fn a_server_that_is_stopped_and_continued_is_played_on_again() {
+    let Some(server) = PulseAudio::start() else { return };
+    let recorder = server.front.record(SINK);
+    let engine = play(&server, "pulse");
+    recorder.wait_sound();
+    server.hurt(Signal::STOP);
+    wait_timer(&engine, 1);
+    server.hurt(Signal::CONT);
+    wait_back(&engine, "a server stopped and continued");
+    engine.play_on(200);
+    recorder.wait(SECOND / 2);
+    let ended = engine.stop();
+    let stretches = recorder.finish().stretches_of(&replay(&ended));
+    assert!(stretches.len() > 1, "what was played meanwhile was not heard: {stretches:?}");
+    assert!(stretches.is_sorted_by_key(|stretch| stretch.from), "{stretches:?}");
+}
+
+#[test]
+fn a_sink_that_is_unloaded_and_loaded_again_is_found_by_its_name() {
+    let Some(server) = PulseAudio::start() else { return };
+    let module = server.front.load_sink("second", 48_000);
+    let engine = play(&server, "pulse:second");
+    server.front.must(&["unload-module", &module]);
+    wait_timer(&engine, 1);
+    server.front.load_sink("second", 48_000);
+    wait_back(&engine, "a sink loaded again");
+    let recorder = server.front.record("second");
+    recorder.wait_sound();
+    recorder.wait(SECOND / 2);
+    let ended = engine.stop();
+    assert_nothing_missing(&recorder.finish().stretches_of(&replay(&ended)));
+}
+
+#[test]
+fn a_suspended_sink_is_waited_for_and_said() {
+    let Some(server) = PulseAudio::start() else { return };
+    let engine = play(&server, "pulse");
+    server.front.must(&["suspend-sink", SINK, "1"]);
+    wait_timer(&engine, 1);
+    until("the log says why", || engine.log().contains("suspended").then_some(()));
+    server.front.must(&["suspend-sink", SINK, "0"]);
+    wait_back(&engine, "a sink woken");
+    let recorder = server.front.record(SINK);
+    recorder.wait_sound();
+    let ended = engine.stop();
+    replay(&ended);
+}
+
+#[test]
+fn a_stream_that_is_moved_plays_on_where_it_is_moved_to() {
+    let Some(server) = PulseAudio::start() else { return };
+    server.front.load_sink("second", 48_000);
+    let engine = play(&server, "pulse");
+    let recorder = server.front.record("second");
+    server.front.must(&["move-sink-input", &server.front.wait_stream(), "second"]);
+    recorder.wait_sound();
+    recorder.wait(SECOND / 2);
+    until("the log says where", || engine.log().contains("moved to sink second").then_some(()));
+    let ended = engine.stop();
+    assert_nothing_missing(&recorder.finish().stretches_of(&replay(&ended)));
+}
+
+#[test]
+fn a_muted_sink_is_said() {
+    let Some(server) = PulseAudio::start() else { return };
+    let engine = play(&server, "pulse");
+    server.front.must(&["set-sink-mute", SINK, "1"]);
+    until("the log says so", || engine.log().contains("the sink is muted").then_some(()));
+    server.front.must(&["set-sink-mute", SINK, "0"]);
+    let stream = server.front.wait_stream();
+    server.front.must(&["set-sink-input-volume", &stream, "0"]);
+    until("the log says that", || engine.log().contains("the stream is muted or").then_some(()));
+    assert_eq!(engine.stop().status.code(), Some(0));
+}
+
+#[test]
+fn a_sink_that_comes_back_with_another_rate_is_played_on_and_said() {
+    let Some(mut server) = PulseAudio::start() else { return };
+    let engine = play(&server, "pulse");
+    server.kill();
+    wait_timer(&engine, 1);
+    server.begin(44_100);
+    wait_back(&engine, "a sink of another rate");
+    let recorder = server.front.record(SINK);
+    recorder.wait_sound();
+    recorder.wait(SECOND);
+    let ended = engine.stop();
+    let said = "the server converts 48000 frames a second to 44100";
+    assert!(ended.log.contains(said), "{}", ended.log);
+    replay(&ended);
+    let heard = recorder.finish();
+    let sounding = heard.next_sound(0).expect("something was heard");
+    let sounding = sounding..sounding + SECOND as usize / 2;
+    // 0.4 and 0.3 of full scale at 441 and 113 Hz rise by 0.028 a frame at most.
+    assert!(heard.largest_step(sounding.clone()) < 0.05, "{}", heard.largest_step(sounding));
+}
+
+#[test]
+fn the_engine_takes_the_rate_of_the_sink() {
+    let Some(mut server) = PulseAudio::absent() else { return };
+    server.begin(44_100);
+    let engine = play(&server, "pulse");
+    assert_eq!(engine.status()["engine"]["rate"], 44_100);
+    assert_eq!(engine.stop().status.code(), Some(0));
+}
+
+#[test]
+fn without_a_server_a_timer_keeps_the_time_until_there_is_one() {
+    let Some(mut server) = PulseAudio::absent() else { return };
+    let engine = begin(server.front.engine("pulse").arg("--period").arg("1024"));
+    assert!(!drives(&engine.status()));
+    server.begin(48_000);
+    wait_back(&engine, "a server started late");
+    let recorder = server.front.record(SINK);
+    recorder.wait_sound();
+    recorder.wait(SECOND / 2);
+    let ended = engine.stop();
+    assert_nothing_missing(&recorder.finish().stretches_of(&replay(&ended)));
+}
+
+#[test]
+fn a_server_that_must_be_there_and_is_not_ends_the_engine_with_69() {
+    let Some(mut server) = PulseAudio::absent() else { return };
+    let ended = |server: &PulseAudio, device: &str| {
+        let (mut command, folder) = (segue(), tempfile::tempdir().expect("a folder"));
+        let patch = folder.path().join("patch.toml");
+        std::fs::write(&patch, ENDLESS).expect("a patch is written");
+        command.args(["run", "--osc", "127.0.0.1:0", "--strict-device", "--device", device]);
+        command.arg("--show").arg(folder.path()).arg(patch);
+        let output = server.front.with(&mut command).output().expect("the program runs");
+        (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+    };
+    let (code, said) = ended(&server, "pulse");
+    assert_eq!(code, Some(69), "{said}");
+    server.begin(48_000);
+    let (code, said) = ended(&server, "pulse:nowhere");
+    assert_eq!(code, Some(69), "{said}");
+    assert!(said.contains("no device 'nowhere'; there are: testsink"), "{said}");
+}
