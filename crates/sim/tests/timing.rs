@@ -1,7 +1,6 @@
 //! Clocks, periods and stalls in simulated time.
 
 use segue_lockstep::memory::status::Counter::{Deaths, Failovers, NoneReads};
-use segue_lockstep::playout::{Driver, Token};
 use segue_sim::{Config, World};
 
 const MS: u64 = 1_000_000;
@@ -139,27 +138,6 @@ fn a_machine_that_slept_buries_nobody() {
     }
     world.run(100);
     assert_eq!(world.counter(Deaths), 0, "{}", world.describe());
-}
-
-/// S51: of a timer and a late callback only one drives.
-#[test]
-fn only_who_holds_the_token_drives() {
-    let (timer, callback) = (Driver(1), Driver(2));
-    let token = Token::new(timer);
-    let mut world = settled(51, Config::default());
-    world.run(10);
-    let mut out = [1.0; 128];
-    for turn in 0..100_u64 {
-        let before = world.playout.position();
-        for driver in [timer, callback] {
-            if token.is_held_by(driver) {
-                assert_eq!(world.playout.play(&mut out), 64);
-            }
-        }
-        assert_eq!(world.playout.position(), before + 64, "driven once, turn {turn}");
-        world.run_ns(2 * MS);
-        token.hand_to(if turn % 7 == 0 { callback } else { timer });
-    }
 }
 
 /// S62: the bell is 32 bits and the worlds begin a hundred rings below its wrap.
