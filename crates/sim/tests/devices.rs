@@ -1,6 +1,7 @@
 //! A device that comes and goes: the timeline goes on, and nobody hears another history.
 
 use segue_lockstep::memory::status::Counter::{DeviceLosses, NoneReads};
+use segue_sim::child::Ailment;
 use segue_sim::{Config, World};
 
 const MS: u64 = 1_000_000;
@@ -106,5 +107,19 @@ fn lives_in_which_devices_and_workers_fail_together_are_one_history() {
         world.run(100);
         assert!(world.checker.is_all_applied(), "seed {seed}: a command was lost");
         assert_eq!(world.counter(NoneReads), world.checker.concealed, "seed {seed}");
+    }
+}
+
+/// S50: a period is long, the primary is slow and alive: by the time the device asks, the
+/// standby has what the primary has not.
+#[test]
+fn a_slow_primary_is_covered_for_at_long_periods_too() {
+    for frames in [256, 1024, 4096] {
+        let mut world = world(6, (frames, frames));
+        let primary = world.orders.primary().expect("somebody goes first");
+        world.child(primary).expect("a worker").ailment = Ailment::Slow(20);
+        world.run(400);
+        assert_eq!(world.counter(NoneReads), 0, "{frames}");
+        assert_ne!(world.orders.primary(), Some(primary), "{frames}: late too often");
     }
 }
