@@ -27,6 +27,8 @@ const WINDOW_NS: u64 = SECOND_NS;
 const TRIAL_NS: u64 = 20 * MS_NS;
 /// A stream that has been silent for so long is opened anew.
 const SILENT_MAX_NS: u64 = 2 * SECOND_NS;
+/// The same before its first call: there are servers that take two seconds to ask.
+const FIRST_CALL_NS: u64 = 4 * SECOND_NS;
 /// Frames that any device may ask for at once, to fill its buffers.
 const FILLING: u64 = 4 * 8192;
 
@@ -155,7 +157,8 @@ impl DriverWatch {
             self.calls_then = seen.calls;
             return vec![Move::Hand(TIMER), Move::CountLoss];
         }
-        if !drives && silent_ns > SILENT_MAX_NS.max(2 * limit_ns) {
+        let silent_max_ns = if seen.calls == 0 { FIRST_CALL_NS } else { SILENT_MAX_NS };
+        if !drives && silent_ns > silent_max_ns.max(2 * limit_ns) {
             return self.close(&seen, Loss::Silent, None);
         }
         let tried = seen.freewheel || now_ns.saturating_sub(self.window.0) >= TRIAL_NS;
@@ -295,6 +298,7 @@ mod tests {
     #[test]
     fn one_that_never_calls_never_drives_and_is_opened_anew() {
         let mut device = Device::new();
+        assert_eq!(device.live(3000, false), []);
         assert_eq!(device.live(3000, false), [Move::Close(1, Loss::Silent)]);
     }
 

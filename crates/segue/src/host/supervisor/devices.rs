@@ -29,6 +29,8 @@ pub(super) struct Devices {
     stream: Option<OpenStream>,
     /// What was held last, as `kind:name`, and what has become of it.
     held: Option<(String, String)>,
+    /// What was said of the last stream that was closed, until one drives.
+    given_up: Option<String>,
     reasons: Vec<String>,
     about: Vec<String>,
     xruns: u64,
@@ -48,6 +50,7 @@ impl Devices {
             asked: asked.to_string(),
             stream: None,
             held: None,
+            given_up: None,
             reasons: Vec::new(),
             about: Vec::new(),
             xruns: 0,
@@ -83,6 +86,12 @@ impl Devices {
     /// Begins to watch who drives.
     pub(super) fn watch(&mut self, shape: Shape) {
         self.watch = Some(DriverWatch::new(shape));
+    }
+
+    /// Whether an open stream has yet to call: the music waits for it, for a while.
+    pub(super) fn is_awaited(&self) -> bool {
+        let seen = self.stream.as_ref().map(|stream| stream.line.look());
+        seen.is_some_and(|seen| seen.calls < 2 && !seen.lost)
     }
 
     /// Who drives first: a stream that calls, else the timer.
@@ -172,10 +181,11 @@ impl Devices {
         }
     }
 
-    fn hand(&self, driver: Driver) {
+    fn hand(&mut self, driver: Driver) {
         self.deck.token.hand_to(driver);
         futex::wake(self.deck.token.bell());
         if driver != TIMER {
+            self.given_up = None;
             tracing::info!("the device drives");
         }
     }
@@ -196,9 +206,12 @@ impl Devices {
             Loss::Unclocked => "the device asks for more than there is time for".to_owned(),
             Loss::Ended => "the device's thread ended within a call".to_owned(),
         };
-        if loss != Loss::Told {
-            tracing::warn!("{what}: it is opened anew");
+        // One that is silent each time it is opened is told once.
+        let known = self.given_up.as_ref() == Some(&what);
+        if loss != Loss::Told && !known {
+            tracing::warn!("{what}: it is opened anew, until it plays");
         }
+        self.given_up = Some(what.clone());
         if let Some(opener) = &self.opener {
             opener.close(number, loss);
         }
