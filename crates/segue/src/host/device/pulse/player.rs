@@ -8,7 +8,7 @@ use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::{Arc, Mutex};
 
-use pulseaudio::protocol::{Command, GetSinkInfo, LatencyParams, encode_command_message};
+use pulseaudio::protocol::{Command, GetSinkInfo, LatencyParams, PulseError, encode_command_message};
 use rustix::event::{PollFd, PollFlags};
 use rustix::io::Errno;
 use rustix::time::Timespec;
@@ -25,6 +25,10 @@ use super::tags::Tags;
 use crate::host::device::line::{Caller, Reporter};
 
 const SECOND_NS: u64 = 1_000_000_000;
+/// A stream that is not asked for sound asks how it is so often.
+const QUARTER_NS: u64 = SECOND_NS / 4;
+/// It is not asked for sound when no request came for so long and for four periods.
+const QUIET_NS: u64 = SECOND_NS / 20;
 
 /// Frames handed over in one packet at most.
 const PIECE_MAX: usize = 4096;
@@ -39,6 +43,9 @@ const OWED_MAX: usize = 1 << 16;
 const LATENCY: u32 = 1 << 16;
 const PLACE: u32 = LATENCY + 1;
 const SINK: u32 = LATENCY + 2;
+
+/// The server's word for what does not exist.
+const NO_ENTITY: u32 = PulseError::NoEntity as u32;
 
 /// What the server has given.
 #[derive(Debug)]
@@ -112,8 +119,10 @@ pub(super) struct Player {
     far: u32,
     /// When the next piece may be given, at the earliest.
     give_ns: u64,
-    /// When the next questions are due.
-    ask_ns: u64,
+    /// When the server asked for sound last.
+    heard_ns: u64,
+    /// When it was asked how the stream is.
+    asked_ns: u64,
     /// When it ends, once it is asked to.
     end_ns: Option<u64>,
 }
@@ -145,7 +154,10 @@ impl Player {
             reporter: caller.reporter(),
             far: PERIODS_HELD * given.period() as u32,
             give_ns: 0,
-            ask_ns: 0,
+            // The first questions come after half a second: at first a server answers with what
+            // was before the stream.
+            heard_ns: clock::monotonic_ns() + SECOND_NS / 2,
+            asked_ns: clock::monotonic_ns() - SECOND_NS / 2,
             end_ns: None,
             socket,
             inbox,
@@ -160,6 +172,7 @@ impl Player {
     pub(super) fn play(mut self) {
         self.caller.begin();
         self.reporter.period(self.given.period() as u32);
+        self.reporter.latency(self.far);
         let end = loop {
             if let Err(end) = self.turn() {
                 break end;
@@ -174,10 +187,10 @@ impl Player {
 
     /// One turn: what came, what is owed, what is to be asked, and then the wait.
     fn turn(&mut self) -> Result<(), End> {
-        while let Came::Command(at) = self.inbox.next()? {
-            self.hear(at)?;
-        }
         let now_ns = clock::monotonic_ns();
+        while let Came::Command(at) = self.inbox.next()? {
+            self.hear(now_ns, at)?;
+        }
         if self.end_ns.is_some_and(|end_ns| now_ns >= end_ns) {
             return Err(End::Closed);
         }
@@ -189,7 +202,7 @@ impl Player {
 
     fn wait(&mut self, now_ns: u64) -> Result<(), End> {
         let give_ns = if self.owed > 0 { self.give_ns } else { u64::MAX };
-        let until_ns = self.ask_ns.min(give_ns).min(self.end_ns.unwrap_or(u64::MAX));
+        let until_ns = self.ask_due_ns().min(give_ns).min(self.end_ns.unwrap_or(u64::MAX));
         let left_ns = until_ns.saturating_sub(now_ns);
         let timeout = Timespec {
             tv_sec: (left_ns / SECOND_NS) as i64,
@@ -219,16 +232,21 @@ impl Player {
         Ok(())
     }
 
-    fn hear(&mut self, at: std::ops::Range<usize>) -> Result<(), End> {
+    fn hear(&mut self, now_ns: u64, at: std::ops::Range<usize>) -> Result<(), End> {
         let news = News::read(self.inbox.payload(at));
         match news.ok_or(End::Lost("the server sent something malformed"))? {
             News::Request { channel, bytes } if channel == self.given.channel => {
                 let frames = bytes as usize / self.given.frame_bytes;
                 self.owed = (self.owed + frames).min(OWED_MAX);
+                self.heard_ns = now_ns;
             }
             News::Underflow { channel } if channel == self.given.channel => self.reporter.xrun(),
             News::Killed { channel } if channel == self.given.channel => {
-                return Err(End::Lost("the server ended the stream"));
+                return Err(End::Lost("the server has ended the stream"));
+            }
+            // PipeWire does not say that it ended a stream whose sink went.
+            News::Refused { number: LATENCY | PLACE, code: NO_ENTITY } => {
+                return Err(End::Lost("the server has ended the stream"));
             }
             News::Suspended { on } => note(&self.signs, |signs| signs.suspended = on),
             News::Buffer(buffer) => {
@@ -271,12 +289,19 @@ impl Player {
         self.give_ns = now_ns + self.given.nanoseconds(frames as u64) / 2;
     }
 
-    /// Once a second: how far it is to the ear, and whether anything is in the way.
+    /// When the next questions are due: once a second, and soon after the requests end.
+    fn ask_due_ns(&self) -> u64 {
+        let quiet_ns = QUIET_NS.max(self.given.nanoseconds(4 * self.given.period() as u64));
+        let quiet_ns = (self.heard_ns + quiet_ns).max(self.asked_ns + QUARTER_NS);
+        quiet_ns.min(self.asked_ns + SECOND_NS)
+    }
+
+    /// Asks how far it is to the ear, and whether anything is in the way.
     fn ask(&mut self, now_ns: u64) {
-        if now_ns < self.ask_ns {
+        if now_ns < self.ask_due_ns() {
             return;
         }
-        self.ask_ns = now_ns + SECOND_NS;
+        self.asked_ns = now_ns;
         // The server echoes the moment; nobody here looks at it.
         let latency =
             LatencyParams { channel: self.given.channel, now: std::time::SystemTime::UNIX_EPOCH };
