@@ -8,7 +8,9 @@ use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::{Arc, Mutex};
 
-use pulseaudio::protocol::{Command, GetSinkInfo, LatencyParams, PulseError, encode_command_message};
+use pulseaudio::protocol::{
+    Command, GetSinkInfo, LatencyParams, PulseError, encode_command_message,
+};
 use rustix::event::{PollFd, PollFlags};
 use rustix::io::Errno;
 use rustix::time::Timespec;
@@ -43,6 +45,9 @@ const OWED_MAX: usize = 1 << 16;
 const LATENCY: u32 = 1 << 16;
 const PLACE: u32 = LATENCY + 1;
 const SINK: u32 = LATENCY + 2;
+
+/// The index of no sink.
+const NOWHERE: u32 = u32::MAX;
 
 /// The server's word for what does not exist.
 const NO_ENTITY: u32 = PulseError::NoEntity as u32;
@@ -266,6 +271,10 @@ impl Player {
                     self.far = far;
                     self.reporter.latency(far);
                 }
+                // Its session manager ended, say: the next one links new streams only.
+                if self.given.sink == NOWHERE && now_ns > self.quiet_from_ns() {
+                    return Err(End::Lost("the server connects the stream to no sink"));
+                }
             }
             _ => {}
         }
@@ -291,9 +300,14 @@ impl Player {
 
     /// When the next questions are due: once a second, and soon after the requests end.
     fn ask_due_ns(&self) -> u64 {
-        let quiet_ns = QUIET_NS.max(self.given.nanoseconds(4 * self.given.period() as u64));
-        let quiet_ns = (self.heard_ns + quiet_ns).max(self.asked_ns + QUARTER_NS);
-        quiet_ns.min(self.asked_ns + SECOND_NS)
+        let soon_ns = self.quiet_from_ns().max(self.asked_ns + QUARTER_NS);
+        soon_ns.min(self.asked_ns + SECOND_NS)
+    }
+
+    /// From when on it counts as not asked for sound.
+    fn quiet_from_ns(&self) -> u64 {
+        let four_ns = self.given.nanoseconds(4 * self.given.period() as u64);
+        self.heard_ns + four_ns.max(QUIET_NS)
     }
 
     /// Asks how far it is to the ear, and whether anything is in the way.
