@@ -6,7 +6,7 @@
 use std::fmt;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use segue_sys::jack::Client;
 
@@ -16,6 +16,9 @@ use super::super::line::Reporter;
 /// Ports come one after the other, and before their client plays: this long after the last news
 /// they are looked at, and looked at again while one cannot be connected yet.
 const CALM: Duration = Duration::from_millis(100);
+
+/// Where ports do not cease to come they are looked at all the same.
+const RESTLESS: Duration = Duration::from_secs(1);
 
 /// After so many looks a port that cannot be connected is left alone.
 const LOOKS: u32 = 50;
@@ -149,19 +152,24 @@ pub(super) struct Keeper {
 impl Keeper {
     /// Until the stream is closed.
     pub(super) fn keep(self) {
-        let (mut came, mut looks, mut changed) = (Vec::new(), 0, true);
+        let (mut came, mut looks) = (Vec::new(), 0);
+        // Since when there is something to look at, and when it is looked at.
+        let (mut since, mut due) = (None, Some(Instant::now() + CALM));
         loop {
-            let note = if came.is_empty() && !changed {
-                self.heard.recv().map_err(|_| RecvTimeoutError::Disconnected)
-            } else {
-                self.heard.recv_timeout(CALM)
+            let note = match due {
+                Some(due) => self.heard.recv_timeout(due.saturating_duration_since(Instant::now())),
+                None => self.heard.recv().map_err(|_| RecvTimeoutError::Disconnected),
             };
+            let now = Instant::now();
+            let first = *since.get_or_insert(now);
             match note {
                 Ok(Note::End) | Err(RecvTimeoutError::Disconnected) => return,
-                Ok(Note::Graph) => changed = true,
+                // It never ends where others look around all the time: it puts nothing off.
+                Ok(Note::Graph) => due = due.or(Some(now + CALM)),
                 Ok(Note::Port(id)) => {
                     came.extend(self.client.port_name(id));
                     looks = 0;
+                    due = Some((now + CALM).min(first + RESTLESS));
                 }
                 Err(RecvTimeoutError::Timeout) => {
                     self.rewire(&mut came);
@@ -170,7 +178,8 @@ impl Keeper {
                         came.clear();
                     }
                     self.reporter.latency(self.client.latency());
-                    changed = false;
+                    since = None;
+                    due = (!came.is_empty()).then_some(now + CALM);
                 }
             }
         }

@@ -1,10 +1,10 @@
 //! A private JACK server without hardware, and a recorder of JACK's own at its far end.
 
+use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
-use std::sync::atomic::AtomicU32;
-use std::sync::atomic::Ordering::Relaxed;
+use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 
@@ -15,12 +15,22 @@ use crate::engine::Start;
 /// Bytes before the first sample of a file of jack_rec's.
 const WAV_HEAD: u64 = 44;
 
-/// Servers started by this process.
-static STARTED: AtomicU32 = AtomicU32::new(0);
+/// Frames the recorder's buffer holds: more than a server without a clock plays in a test, for
+/// what the recorder cannot keep it drops sample by sample.
+const BUFFER: &str = "8388608";
+
+/// A server that is asked to end has so long.
+const GOODBYE: Duration = Duration::from_secs(2);
+
+/// Names for servers: JACK knows eight at a time, and forgets one that was killed only when
+/// another comes by the same name.
+const NAMES: u32 = 4;
 
 /// A server.
 pub(crate) struct Jackd {
     name: String,
+    /// Nobody else uses the name meanwhile.
+    _lock: fs::File,
     options: Vec<String>,
     child: Option<Child>,
     folder: tempfile::TempDir,
@@ -40,11 +50,10 @@ impl Jackd {
         if !super::is_installed("jackd") {
             return None;
         }
-        let number = STARTED.fetch_add(1, Relaxed);
-        let name = format!("segue{}x{number}", std::process::id());
+        let (name, lock) = until("a name for a server is free", free_name);
         let options = vec![format!("-r{rate}"), format!("-p{period}")];
         let folder = tempfile::tempdir().expect("a temporary folder");
-        Some(Self { name, options, child: None, folder, recordings: 0 })
+        Some(Self { name, _lock: lock, options, child: None, folder, recordings: 0 })
     }
 
     /// Runs at another rate and period from the next start on.
@@ -109,7 +118,7 @@ impl Jackd {
     }
 
     /// One of JACK's own programs, left running.
-    pub(crate) fn client(&self, program: &str, arguments: &[&str]) -> Client {
+    pub(crate) fn client(&self, program: &str, arguments: &[impl AsRef<OsStr>]) -> Client {
         let mut command = self.command(program);
         command.args(arguments).stdout(Stdio::null()).stderr(Stdio::null());
         Client(command.spawn().expect("it comes with jackd"))
@@ -151,13 +160,18 @@ impl Jackd {
 
     /// Records both channels of the engine from now on, all bits of them that fit 32.
     pub(crate) fn record(&mut self) -> Recorder {
-        self.wait_port("segue:out_2");
+        self.record_from(["segue:out_1", "segue:out_2"])
+    }
+
+    /// The same of any two ports: the client `jackrec` with its inputs `input1` and `input2`.
+    pub(crate) fn record_from(&mut self, ports: [&str; 2]) -> Recorder {
+        self.wait_port(ports[1]);
         self.recordings += 1;
         let path = self.folder.path().join(format!("far-{}.wav", self.recordings));
         let errors = fs::File::create(path.with_extension("log")).expect("a log");
         let mut command = self.command("jack_rec");
-        command.arg("-f").arg(&path).args(["-d", "3600", "-b", "32", "-B", "262144"]);
-        command.args(["segue:out_1", "segue:out_2"]).stdout(Stdio::null()).stderr(errors);
+        command.arg("-f").arg(&path).args(["-d", "3600", "-b", "32", "-B", BUFFER]);
+        command.args(ports).stdout(Stdio::null()).stderr(errors);
         let child = command.spawn().expect("it comes with jackd");
         let recorder = Recorder { child, path };
         recorder.wait(1);
@@ -167,8 +181,28 @@ impl Jackd {
 
 impl Drop for Jackd {
     fn drop(&mut self) {
+        if let Some(child) = self.child.as_mut() {
+            // Asked to end it gives its memory back; a stopped one first has to hear of it.
+            hurt(child, Signal::CONT);
+            hurt(child, Signal::TERM);
+            let began = Instant::now();
+            while began.elapsed() < GOODBYE && matches!(child.try_wait(), Ok(None)) {
+                std::thread::yield_now();
+            }
+        }
         self.kill();
     }
+}
+
+/// A name that no other test uses now, on this machine.
+fn free_name() -> Option<(String, fs::File)> {
+    (0..NAMES).find_map(|number| {
+        let name = format!("segue-test-{number}");
+        let path = std::env::temp_dir().join(format!("{name}.jack"));
+        let lock = fs::File::options().write(true).create(true).truncate(false).open(path);
+        let lock = lock.expect("a file to lock");
+        lock.try_lock().is_ok().then_some((name, lock))
+    })
 }
 
 /// A client of the server; ended with the test.
