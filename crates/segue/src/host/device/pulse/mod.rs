@@ -6,6 +6,8 @@
 //! and checked, for a server may be anybody's.
 
 mod attributes;
+#[cfg(test)]
+mod fake;
 mod news;
 mod packet;
 mod place;

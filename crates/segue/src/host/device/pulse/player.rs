@@ -359,3 +359,153 @@ fn note(signs: &Mutex<Signs>, change: impl FnOnce(&mut Signs)) {
         change(&mut signs);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::net::UnixStream;
+    use std::sync::{Arc, Mutex};
+    use std::thread;
+
+    use pulseaudio::protocol::{Command, Request, Underflow};
+    use segue_sys::event::Event;
+    use segue_sys::testing::assert_no_alloc;
+
+    use super::{End, Given, Inbox, Player, Signs};
+    use crate::host::device::deck::Deck;
+    use crate::host::device::line::Line;
+    use crate::host::device::pulse::fake::Client;
+    use crate::host::device::pulse::news::Buffer;
+
+    const CHANNEL: u32 = 7;
+    /// Of two channels.
+    const FRAME: u32 = 8;
+
+    struct Stage {
+        player: Player,
+        server: Client,
+        line: Arc<Line>,
+        closing: Event,
+    }
+
+    /// A stream of 64 frames a period, filled with three of them.
+    fn stage() -> Stage {
+        let (ours, theirs) = UnixStream::pair().unwrap();
+        ours.set_nonblocking(true).unwrap();
+        let (line, caller) = Line::new(&Arc::new(Deck::new()), 1, 2);
+        let closing = Event::new().unwrap();
+        let given = Given {
+            channel: CHANNEL,
+            stream: 1,
+            sink: 2,
+            suspended: false,
+            rate: 48_000,
+            frame_bytes: FRAME as usize,
+            buffer: Buffer { target: 3 * 64 * FRAME, request: 64 * FRAME },
+            wanted_bytes: 3 * 64 * FRAME,
+        };
+        let signs = Arc::new(Mutex::new(Signs::new(b"desk", false)));
+        let share = closing.share().unwrap();
+        let player = Player::new(ours.into(), Inbox::new(), given, caller, share, signs);
+        Stage { player, server: Client::on(theirs), line, closing }
+    }
+
+    fn request(frames: u32) -> Command {
+        Command::Request(Request { channel: CHANNEL, length: frames * FRAME })
+    }
+
+    #[test]
+    fn the_first_filling_is_silence_and_no_call() {
+        let mut stage = stage();
+        stage.player.outbox.flush(&stage.player.socket).unwrap();
+        assert_eq!(stage.server.listen(), (CHANNEL, (3 * 64 * FRAME) as usize));
+        assert_eq!(stage.line.look().calls, 0);
+    }
+
+    #[test]
+    fn requests_are_answered_to_the_frame_without_allocation() {
+        let Stage { mut player, mut server, line, .. } = stage();
+        let asked = [64, 64, 100, 1, 400];
+        let server = thread::spawn(move || {
+            server.listen();
+            let heard = asked.map(|frames| {
+                server.tell(&request(frames));
+                let mut heard = 0;
+                while heard < frames * FRAME {
+                    let (channel, bytes) = server.listen();
+                    assert_eq!(channel, CHANNEL);
+                    heard += bytes as u32;
+                }
+                heard / FRAME
+            });
+            // It stays until the player is asked no more.
+            (heard, server)
+        });
+        let all: u32 = asked.iter().sum();
+        assert_no_alloc(|| {
+            while line.look().frames < u64::from(all) {
+                player.turn().unwrap();
+            }
+            player.outbox.flush(&player.socket).unwrap();
+        });
+        assert_eq!(server.join().unwrap().0, asked);
+        // A server that ran dry gets its buffer a period at a time.
+        assert_eq!(line.look().period, 64);
+    }
+
+    #[test]
+    fn a_request_beyond_all_buffers_is_not_owed() {
+        let Stage { mut player, mut server, .. } = stage();
+        for _ in 0..3 {
+            server.tell(&request(u32::MAX / FRAME));
+        }
+        player.turn().unwrap();
+        player.turn().unwrap();
+        assert!(player.owed <= super::OWED_MAX);
+    }
+
+    #[test]
+    fn what_ends_a_stream_is_told_and_an_underflow_is_counted() {
+        let lost = |command: Option<Command>| {
+            let Stage { player, mut server, line, .. } = stage();
+            server.tell(&Command::Underflow(Underflow { channel: CHANNEL, offset: 0 }));
+            server.tell(&Command::PlaybackStreamKilled(CHANNEL + 1));
+            match command {
+                Some(command) => server.tell(&command),
+                None => drop(server),
+            }
+            player.play();
+            assert!(line.look().lost);
+            assert_eq!(line.xruns(), 1);
+            line.why()
+        };
+        let killed = Command::PlaybackStreamKilled(CHANNEL);
+        assert_eq!(lost(Some(killed)), "the server has ended the stream");
+        assert_eq!(lost(None), "the server has ended");
+    }
+
+    #[test]
+    fn something_malformed_ends_the_stream_and_nothing_else() {
+        for bytes in [vec![0xff; 30], [&[0, 0, 0, 2][..], &[0xff; 4], &[0; 12], b"no"].concat()] {
+            let Stage { player, mut server, line, .. } = stage();
+            server.send(&bytes);
+            player.play();
+            assert_eq!(line.why(), "the server sent something malformed");
+        }
+    }
+
+    #[test]
+    fn closed_it_plays_silence_until_the_last_frame_was_heard_and_ends() {
+        let Stage { mut player, server, closing, line } = stage();
+        closing.raise();
+        let mut turns = 0;
+        let end = loop {
+            turns += 1;
+            if let Err(end) = player.turn() {
+                break end;
+            }
+        };
+        assert!(matches!(end, End::Closed) && turns > 1, "{end:?} after {turns}");
+        assert!(!line.look().lost);
+        drop(server);
+    }
+}

@@ -112,3 +112,94 @@ impl Drop for Playing {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use pulseaudio::protocol::{
+        Command, CreatePlaybackStreamReply, PulseError, SampleFormat, SampleSpec, ServerInfo,
+        SinkInfo, stream::BufferAttr,
+    };
+
+    use super::open;
+    use crate::host::device::backend::{DeviceError, Opened, Wish};
+    use crate::host::device::deck::Deck;
+    use crate::host::device::line::Line;
+    use crate::host::device::pulse::fake::{Client, Fake};
+    use crate::host::device::pulse::talk::Talk;
+
+    /// Opens a stream on a server that behaves as `script` says once it has greeted.
+    fn opened(
+        name: Option<&str>,
+        rate: Option<u32>,
+        script: impl FnOnce(&mut Client) + Send + 'static,
+    ) -> Result<Opened, DeviceError> {
+        let fake = Fake::start(|mut client| {
+            client.greet();
+            script(&mut client);
+        });
+        let (_line, caller) = Line::new(&Arc::new(Deck::new()), 1, 2);
+        let wish = Wish { name: name.map(str::to_owned), rate, channels: 2, period: Some(64) };
+        let opened = open(Talk::begin(&fake.surroundings())?, &wish, caller);
+        fake.join();
+        opened
+    }
+
+    /// Describes the sink that is asked for and makes a stream of `format` on it.
+    fn make(client: &mut Client, format: SampleFormat) {
+        let (number, command) = client.hear().unwrap();
+        assert!(matches!(command, Command::GetSinkInfo(_)));
+        client.reply(number, &SinkInfo { name: c"desk".into(), ..SinkInfo::new_dummy(3) });
+        let (number, command) = client.hear().unwrap();
+        let Command::CreatePlaybackStream(asked) = command else { panic!("{command:?}") };
+        let reply = CreatePlaybackStreamReply {
+            channel: 1,
+            sink_name: Some(c"desk".into()),
+            sample_spec: SampleSpec { format, ..asked.sample_spec },
+            buffer_attr: BufferAttr { minimum_request_length: 1024, ..asked.buffer_attr },
+            ..CreatePlaybackStreamReply::default()
+        };
+        client.reply(number, &reply);
+    }
+
+    #[test]
+    fn what_the_server_gives_is_what_is_said() {
+        let opened = opened(None, None, |client| make(client, SampleFormat::Float32Le));
+        let opened = opened.unwrap_or_else(|error| panic!("{error}"));
+        assert_eq!((opened.name.as_str(), opened.rate, opened.period), ("desk", 48_000, 128));
+        assert_eq!((opened.description.as_str(), opened.note.as_deref()), ("desk", None));
+    }
+
+    #[test]
+    fn a_rate_that_the_server_converts_is_said() {
+        let opened = opened(None, Some(44_100), |client| make(client, SampleFormat::Float32Le));
+        let opened = opened.unwrap_or_else(|error| panic!("{error}"));
+        let note = "the server converts 44100 frames a second to 48000";
+        assert_eq!((opened.rate, opened.note.as_deref()), (44_100, Some(note)));
+    }
+
+    #[test]
+    fn a_stream_that_is_not_what_was_asked_for_is_refused() {
+        let refused = opened(None, None, |client| make(client, SampleFormat::S16Le)).err();
+        assert_eq!(refused, Some(DeviceError::Refused("the server's answer is malformed".into())));
+    }
+
+    #[test]
+    fn a_sink_that_is_not_there_is_refused_with_those_there_are() {
+        let refused = opened(Some("disk"), None, |client| {
+            let (number, _) = client.hear().unwrap();
+            client.refuse(number, PulseError::NoEntity);
+            let (number, _) = client.hear().unwrap();
+            client.reply(number, &ServerInfo::default());
+            let (number, _) = client.hear().unwrap();
+            let sink = |name: &std::ffi::CStr, index| SinkInfo {
+                name: name.into(),
+                ..SinkInfo::new_dummy(index)
+            };
+            client.reply(number, &vec![sink(c"desk", 1), sink(c"dusk", 2)]);
+        });
+        let known = vec!["desk".to_owned(), "dusk".to_owned()];
+        assert_eq!(refused.err(), Some(DeviceError::NoDevice { name: "disk".into(), known }));
+    }
+}

@@ -210,3 +210,101 @@ fn connect(path: &Path) -> rustix::io::Result<OwnedFd> {
 fn is_absence(error: Errno) -> bool {
     matches!(error, Errno::NOENT | Errno::CONNREFUSED | Errno::NOTDIR)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, Instant};
+
+    use pulseaudio::protocol::{AuthReply, Command, PulseError, encode_reply_message};
+
+    use super::{Fault, Talk};
+    use crate::host::device::backend::DeviceError;
+    use crate::host::device::pulse::VERSION;
+    use crate::host::device::pulse::fake::{Client, Fake};
+
+    /// What comes of meeting a server that does with its client as `script` says.
+    fn meet(script: impl FnOnce(Client) + Send + 'static) -> Result<Talk, Fault> {
+        let fake = Fake::start(script);
+        let met = Talk::begin_within(Duration::from_secs(20), &fake.surroundings());
+        fake.join();
+        met
+    }
+
+    #[test]
+    fn a_friendly_server_is_met_and_asked() {
+        let fake = Fake::start(|mut client| {
+            client.greet();
+            let (number, command) = client.hear().unwrap();
+            assert_eq!(command, Command::Stat);
+            client.refuse(number + 1, PulseError::Busy);
+            client.reply(number, &pulseaudio::protocol::LookupReply(9));
+        });
+        let mut talk = Talk::begin(&fake.surroundings()).unwrap();
+        assert_eq!(talk.ask(&Command::Stat, |mut tags| tags.number()), Ok(9));
+        fake.join();
+    }
+
+    #[test]
+    fn a_server_that_never_answers_is_waited_for_so_long_and_no_longer() {
+        let (end, ended) = std::sync::mpsc::channel::<()>();
+        let fake = Fake::start(move |_client| assert!(ended.recv().is_err()));
+        let began = Instant::now();
+        let met = Talk::begin_within(Duration::from_millis(30), &fake.surroundings());
+        assert_eq!(met.unwrap_err(), Fault::Silent);
+        assert!(began.elapsed() >= Duration::from_millis(30));
+        drop(end);
+        fake.join();
+    }
+
+    #[test]
+    fn garbage_is_refused() {
+        let met = meet(|mut client| client.send(&[0xff; 64]));
+        assert_eq!(met.unwrap_err(), Fault::Malformed);
+        // A packet of a length, a command channel, and no values in it.
+        let packet = [&[0, 0, 0, 4][..], &[0xff; 4], &[0; 12], b"nope"].concat();
+        assert_eq!(meet(move |mut client| client.send(&packet)).unwrap_err(), Fault::Malformed);
+    }
+
+    #[test]
+    fn an_answer_cut_anywhere_is_no_answer() {
+        let mut whole = Vec::new();
+        let reply = AuthReply { version: VERSION, use_memfd: false, use_shm: false };
+        encode_reply_message(&mut whole, 1, &reply, VERSION).unwrap();
+        for cut in 0..whole.len() {
+            let part = whole[..cut].to_vec();
+            let met = meet(move |mut client| {
+                client.hear();
+                client.send(&part);
+            });
+            assert!(matches!(met, Err(Fault::Gone(_))), "cut at {cut}: {met:?}");
+        }
+    }
+
+    #[test]
+    fn a_server_that_refuses_or_is_too_old_says_so() {
+        let met = meet(|mut client| {
+            let (number, _) = client.hear().unwrap();
+            client.refuse(number, PulseError::AccessDenied);
+        });
+        let error = DeviceError::from(met.unwrap_err());
+        assert_eq!(error.to_string(), "the server says: Access failure");
+        let met = meet(|mut client| {
+            let (number, _) = client.hear().unwrap();
+            client.reply(number, &AuthReply { version: 8, use_memfd: false, use_shm: false });
+        });
+        assert_eq!(met.unwrap_err(), Fault::Old(8));
+    }
+
+    #[test]
+    fn where_nobody_listens_there_is_no_server() {
+        let nowhere = |name: &str| (name == "PULSE_SERVER").then(|| "/nowhere/native".into());
+        let error = DeviceError::from(Talk::begin(&nowhere).unwrap_err());
+        assert!(matches!(error, DeviceError::NoServer(_)), "{error:?}");
+        let far = |name: &str| (name == "PULSE_SERVER").then(|| "tcp:studio".into());
+        let error = DeviceError::from(Talk::begin(&far).unwrap_err());
+        assert_eq!(
+            error,
+            DeviceError::NoServer("PULSE_SERVER names no socket of this machine".into())
+        );
+    }
+}
