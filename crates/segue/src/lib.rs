@@ -26,6 +26,7 @@ pub fn main() -> ExitCode {
     // A child is told apart before anything else is done: a worker should start at once.
     match std::env::args_os().nth(1).as_deref().and_then(std::ffi::OsStr::to_str) {
         Some("worker") => return host::worker_main().into(),
+        Some("rtkit") => return host::rtkit::clerk_main().into(),
         Some("control") => return control_main().into(),
         _ => {}
     }
@@ -69,7 +70,7 @@ fn perform(cli: &Cli) -> Result<ExitCode, Failure> {
         Verb::Status(args) => client::status::status(args),
         Verb::Doctor(args) => doctor::doctor(args, &Config::load(cli.config.as_deref())?),
         Verb::Devices(args) => client::devices::devices(args),
-        Verb::Worker | Verb::Control => {
+        Verb::Worker | Verb::Control | Verb::Rtkit => {
             Err(Failure::new(Exit::Usage, "this is started by segue run"))
         }
     }

@@ -49,7 +49,7 @@ pub enum Fact {
     Slots,
     /// The largest state, in words.
     StateWords,
-    /// Whether real-time priority was granted.
+    /// Whether real-time priority was granted: 0 no, 1 by the kernel, 2 by rtkit.
     Realtime,
     /// The UDP port of OSC.
     Port,

@@ -80,6 +80,9 @@ pub(crate) enum Verb {
     /// The control process; started by the supervisor
     #[command(hide = true)]
     Control,
+    /// The process that asks rtkit; started by the supervisor
+    #[command(hide = true)]
+    Rtkit,
 }
 
 /// Options of `run`.
@@ -319,6 +322,6 @@ mod tests {
         let names: Vec<_> = command.get_subcommands().map(|it| it.get_name()).collect();
         let listed = ["demo", "run", "render", "check", "modules", "send", "stop", "status"];
         assert_eq!(names[..8], listed);
-        assert_eq!(names[8..], ["doctor", "devices", "worker", "control"]);
+        assert_eq!(names[8..], ["doctor", "devices", "worker", "control", "rtkit"]);
     }
 }

@@ -4,11 +4,13 @@
 //! runs. Everything it decides about workers comes from `segue_lockstep`; this is the loop
 //! around it, with real processes and a real clock.
 
+pub(crate) mod cures;
 pub(crate) mod device;
 pub(crate) mod door;
 #[cfg(feature = "fault")]
 mod fault;
 mod ports;
+pub(crate) mod rtkit;
 mod seat;
 mod supervisor;
 mod wire;

@@ -6,18 +6,7 @@ use rustix::process::{Resource, getrlimit};
 use segue_sys::process::priority::{self, Urgency};
 
 use crate::doctor::finding::Finding;
-
-/// How real-time priority is had by hand, for the log as for the doctor.
-pub(crate) const PRIORITY_CURE: [&str; 3] = [
-    "printf '@audio - rtprio 95\\n@audio - memlock unlimited\\n' \
-     | sudo tee /etc/security/limits.d/95-segue.conf",
-    "sudo usermod -aG audio \"$USER\"  # then log in again",
-    "# for a service instead: LimitRTPRIO=95 and LimitMEMLOCK=infinity in its unit",
-];
-
-/// How memory may be locked, for the log as for the doctor.
-pub(crate) const MEMORY_CURE: &str = "printf '@audio - memlock unlimited\\n' \
-     | sudo tee -a /etc/security/limits.d/95-segue.conf  # with \"$USER\" in the group audio";
+use crate::host::cures;
 
 /// As much as an engine of the usual size locks, in bytes; its largest process.
 const LOCKED: u64 = 96 << 20;
@@ -80,7 +69,7 @@ impl Limits {
             }
             Priority::Refused(why) => {
                 let text = format!("refused ({why}): on a busy machine blocks will be missed");
-                PRIORITY_CURE.iter().fold(Finding::bad(check, text), |it, line| it.cure(*line))
+                cures::PRIORITY.iter().fold(Finding::bad(check, text), |it, line| it.cure(*line))
             }
         }
     }
@@ -95,10 +84,10 @@ impl Limits {
                     limit >> 10,
                     LOCKED >> 20
                 );
-                Finding::warn(check, text).cure(MEMORY_CURE)
+                mended(Finding::warn(check, text))
             }
             (_, Err(why)) => {
-                Finding::warn(check, format!("memory cannot be locked: {why}")).cure(MEMORY_CURE)
+                mended(Finding::warn(check, format!("memory cannot be locked: {why}")))
             }
             (None, Ok(())) => Finding::ok(check, "as much as there is"),
             (Some(limit), Ok(())) => Finding::ok(check, format!("up to {} MiB", limit >> 20)),
@@ -116,6 +105,10 @@ impl Limits {
             None => Finding::ok(check, "as many as there are"),
         }
     }
+}
+
+fn mended(finding: Finding) -> Finding {
+    cures::MEMORY.iter().fold(finding, |it, line| it.cure(*line))
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ mod devices;
 mod guests;
 mod keeper;
 mod log;
+mod realtime;
 mod regions;
 mod watch;
 mod words;
@@ -24,7 +25,7 @@ use segue_rack::{Action, Command};
 use segue_sys::clock;
 use segue_sys::event::{Event, Signals};
 use segue_sys::process::Spawner;
-use segue_sys::process::priority::{self, Urgency};
+use segue_sys::process::priority;
 
 use super::device::deck::Fade;
 use super::device::timer::{self, Timer};
@@ -32,9 +33,11 @@ use super::door::Door;
 use super::ports::{self, Ports};
 use crate::cli::settings::Settings;
 use crate::exit::{Exit, Failure};
+use crate::host::cures;
 use devices::Devices;
 use guests::Guests;
 use keeper::Keeper;
+use realtime::{Granted, Realtime};
 use regions::Regions;
 use watch::Watch;
 
@@ -79,25 +82,25 @@ fn start(settings: &Settings) -> Result<Watch, Failure> {
     open_door(&ports, &shape, &regions, stop.share().map_err(bug)?)?;
 
     let freewheel = settings.device.is_freewheel();
-    let realtime = !freewheel && priority::ask_realtime(Urgency::Monitor).is_ok();
-    let lead = settings.lead.map_or(if realtime { LEAD_REALTIME } else { LEAD }, u64::from);
-    state_facts(&regions.status, &shape, ports.port, realtime);
-    say_hello(settings, &ports, lead, realtime);
+    let (realtime, granted) = Realtime::begin(freewheel, &regions.orders, &regions.status);
+    let has = matches!(granted, Granted::Kernel | Granted::Rtkit);
+    let lead = settings.lead.map_or(if has { LEAD_REALTIME } else { LEAD }, u64::from);
+    state_facts(&regions.status, &shape, ports.port, &granted);
+    say_hello(settings, &ports, lead);
+    realtime::tell(&granted, lead);
 
     let guests = Guests::new(shape, regions.clone(), settings.state_bytes).map_err(bug)?;
     let config = Config { shape, build: guests.build(), lead };
     let timer = timer(settings, shape, &regions, lead, &devices);
     devices.watch(shape);
     devices.tell(&regions.status);
-    // Its pages are there by now; without the privilege it goes on.
-    if let Err(error) = priority::lock_memory() {
-        tracing::debug!("memory is not locked: {error}");
-    }
+    keep_pages();
     Ok(Watch {
         monitor: Monitor::new(config),
         keeper: Keeper::new(settings, shape, regions.clone(), ports),
         spawner: Spawner::start().map_err(bug)?,
         devices,
+        realtime,
         stage: watch::Stage::Patch,
         timer: Some(timer),
         regions,
@@ -107,11 +110,23 @@ fn start(settings: &Settings) -> Result<Watch, Failure> {
         freewheel,
         asked: Vec::new(),
         revive: 0,
+        ready_ns: None,
         closing: None,
         told: 0,
         quiet_ticks: 0,
         _log: log,
     })
+}
+
+/// Its pages are there by now; without the privilege it goes on.
+fn keep_pages() {
+    if let Err(error) = priority::lock_memory() {
+        tracing::warn!(
+            "memory is not locked ({error}): under pressure pages may have to be read from a \
+             disk. The cure: {}",
+            cures::MEMORY.join("; ")
+        );
+    }
 }
 
 fn no_memory(shape: &Shape, error: &io::Error) -> Failure {
@@ -174,7 +189,7 @@ fn timer(
     }
 }
 
-fn state_facts(status: &Status, shape: &Shape, port: u16, realtime: bool) {
+fn state_facts(status: &Status, shape: &Shape, port: u16, granted: &Granted) {
     status.set_fact(Fact::Pid, u64::from(std::process::id()));
     status.set_fact(Fact::StartedRealtime, clock::realtime_ns());
     status.set_fact(Fact::StartedMonotonic, clock::monotonic_ns());
@@ -182,15 +197,14 @@ fn state_facts(status: &Status, shape: &Shape, port: u16, realtime: bool) {
     status.set_fact(Fact::Channels, shape.channels as u64);
     status.set_fact(Fact::Slots, shape.slots as u64);
     status.set_fact(Fact::StateWords, shape.state_words as u64);
-    status.set_fact(Fact::Realtime, u64::from(realtime));
+    status.set_fact(Fact::Realtime, granted.word());
     status.set_fact(Fact::Port, u64::from(port));
 }
 
-fn say_hello(settings: &Settings, ports: &Ports, lead: u64, realtime: bool) {
+fn say_hello(settings: &Settings, ports: &Ports, lead: u64) {
     for skipped in &ports.skipped {
         tracing::info!("{skipped}; skipped");
     }
-    let freewheel = settings.device.is_freewheel();
     tracing::info!(
         pid = std::process::id(),
         device = settings.device.to_string(),
@@ -199,12 +213,6 @@ fn say_hello(settings: &Settings, ports: &Ports, lead: u64, realtime: bool) {
         "listening on {}",
         ports.describe()
     );
-    if !realtime && !freewheel {
-        tracing::warn!(
-            "no real-time priority was granted; on a busy machine blocks may be missed \
-             (the lead is {lead} blocks)"
-        );
-    }
     if priority::processors() < 2 {
         tracing::warn!("there is one processor: primary and standby take turns on it");
     }

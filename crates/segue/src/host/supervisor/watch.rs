@@ -25,6 +25,7 @@ use tracing_appender::non_blocking::WorkerGuard;
 use super::devices::Devices;
 use super::guests::Guests;
 use super::keeper::{Control, Keeper};
+use super::realtime::Realtime;
 use super::regions::Regions;
 use crate::exit::{Exit, Failure};
 use crate::host::device::timer::Timer;
@@ -34,6 +35,8 @@ use crate::host::wire::ToSupervisor;
 const TICK: Duration = Duration::from_millis(1);
 /// After so many quiet ticks the kernel is asked all the same: for what children print.
 const QUIET_TICKS: u32 = 16;
+/// How long the music waits for an open device that has not called yet.
+const FIRST_CALL_NS: u64 = 3_000_000_000;
 /// How long control may take to close its files.
 const FILES_NS: u64 = 5_000_000_000;
 /// How long the closing fade may take on a timeline that does not move.
@@ -61,6 +64,7 @@ pub(super) struct Watch {
     /// Raised at the door.
     pub(super) stop: Event,
     pub(super) devices: Devices,
+    pub(super) realtime: Realtime,
     /// Until block 0.
     pub(super) timer: Option<Timer>,
     pub(super) stage: Stage,
@@ -68,6 +72,8 @@ pub(super) struct Watch {
     pub(super) asked: Vec<ToSupervisor>,
     /// Slots somebody asked to be brought back, one bit each.
     pub(super) revive: u64,
+    /// When the workers were ready.
+    pub(super) ready_ns: Option<u64>,
     /// When the end was asked for.
     pub(super) closing: Option<u64>,
     /// Deaths below this number were logged.
@@ -141,9 +147,14 @@ impl Watch {
         if self.monitor.is_given_up() {
             return Err(self.all_given_up());
         }
-        if self.monitor.is_ready()
-            && let Some(timer) = self.timer.take()
-        {
+        if !self.monitor.is_ready() {
+            return Ok(None);
+        }
+        let ready_ns = *self.ready_ns.get_or_insert(now_ns);
+        if self.devices.is_awaited() && now_ns.saturating_sub(ready_ns) < FIRST_CALL_NS {
+            return Ok(None);
+        }
+        if let Some(timer) = self.timer.take() {
             let first = self.devices.first();
             self.stage = Stage::Playing(Timer { first, ..timer }.start().map_err(bug)?);
             tracing::info!("playing");
@@ -152,8 +163,8 @@ impl Watch {
     }
 
     fn check_playing(&mut self, now_ns: u64) -> Result<Option<Exit>, Failure> {
-        if let Some(granted) = self.devices.deck.realtime() {
-            self.regions.status.set_fact(Fact::Realtime, u64::from(granted));
+        if let Some(word) = self.realtime.word(self.devices.deck.realtime()) {
+            self.regions.status.set_fact(Fact::Realtime, word);
         }
         if self.freewheel && self.monitor.is_given_up() {
             return Err(self.all_given_up());
