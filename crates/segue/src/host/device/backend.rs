@@ -107,5 +107,12 @@ pub(crate) enum DeviceError {
 
 /// The backends of this build, in the order in which `auto` tries them.
 pub(crate) fn backends() -> Vec<Box<dyn Backend>> {
-    vec![Box::new(super::jack::Jack), Box::new(super::pulse::Pulse)]
+    vec![
+        Box::new(super::jack::Jack),
+        #[cfg(feature = "pipewire")]
+        Box::new(super::cpal::pipewire()),
+        Box::new(super::pulse::Pulse),
+        #[cfg(feature = "alsa")]
+        Box::new(super::cpal::alsa()),
+    ]
 }

@@ -11,6 +11,8 @@
 //! The monitor decides who drives, by the calls that arrive (`segue_lockstep::monitor`).
 
 pub(crate) mod backend;
+#[cfg(any(feature = "alsa", feature = "pipewire"))]
+mod cpal;
 pub(super) mod deck;
 mod jack;
 pub(crate) mod line;
