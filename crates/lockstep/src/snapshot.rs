@@ -176,6 +176,12 @@ impl Snapshot {
         self.inbox.count(count)
     }
 
+    /// What is wrong with the device, in words; empty when nothing is. `[control]`
+    #[must_use]
+    pub fn trouble(&self) -> String {
+        self.status.trouble()
+    }
+
     /// What control left for status. `[control]`
     #[must_use]
     pub fn memo(&self) -> Option<Vec<u8>> {

@@ -382,6 +382,19 @@ impl Rack {
         head.is_some_and(|head| head.bypassed != 0)
     }
 
+    /// The largest magnitude a module's outlets had in the block rendered last, before the
+    /// master; `None` for no module. `[any]`
+    pub fn peak(&self, module: u16) -> Option<f32> {
+        let place = self.layout.modules.get(usize::from(module))?;
+        let length = place.outlet_strides.iter().sum::<usize>() * BLOCK_FRAMES;
+        let outlets = &self.samples[place.outlets..place.outlets + length];
+        Some(
+            outlets
+                .iter()
+                .fold(0.0, |most, sample| if sample.abs() > most { sample.abs() } else { most }),
+        )
+    }
+
     /// The master gain (linear) set last, and whether muted. `[any]`
     pub fn master(&self) -> (f32, bool) {
         let words = &self.arena[words_of::<Header>()..][..words_of::<Master>()];

@@ -200,6 +200,15 @@ impl PlanModule {
         self.ports.get(port).map(|port| port.constant)
     }
 
+    /// The modules whose cables it receives, each once, in the order of the plan. `[any]`
+    pub fn sources(&self) -> Vec<u16> {
+        let cables = self.ports.iter().flat_map(|port| &port.cables);
+        let mut sources: Vec<u16> = cables.map(|cable| cable.module).collect();
+        sources.sort_unstable();
+        sources.dedup();
+        sources
+    }
+
     pub(crate) fn ports(&self) -> &[PlanPort] {
         &self.ports
     }

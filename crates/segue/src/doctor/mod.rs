@@ -2,10 +2,12 @@
 //!
 //! | file | looks at |
 //! |---|---|
+//! | [`engine`] | a running engine, along the signal: why there is no sound |
 //! | [`machine`] | limits, processors, memory, ports, disk: what an engine will meet |
 //!
 //! Facts are gathered first and judged afterwards, by functions of the facts alone.
 
+mod engine;
 mod finding;
 mod machine;
 
@@ -17,7 +19,9 @@ use crate::cli::config::Config;
 use crate::cli::output::tell;
 use crate::cli::settings::Settings;
 use crate::cli::{DoctorArgs, RunArgs};
+use crate::client::address;
 use crate::exit::{Exit, Failure};
+use engine::Engine;
 use finding::{Finding, Grade};
 use machine::Machine;
 
@@ -27,13 +31,20 @@ pub(crate) fn doctor(args: &DoctorArgs, config: &Config) -> Result<ExitCode, Fai
         RunArgs { osc: args.engine.osc.clone(), show: args.show.clone(), ..RunArgs::default() };
     let settings = Settings::resolve(&asked, config)?;
     let machine = Machine::look(&settings).judge();
-    let worst = machine.iter().map(|it| it.grade).max().unwrap_or(Grade::Ok);
+    let engine = Engine::look(address(&args.engine)).judge(args.engine.osc.is_some());
+    let worst = machine.iter().chain(&engine).map(|it| it.grade).max().unwrap_or(Grade::Ok);
+    let why = engine.iter().find(|it| it.grade == Grade::Bad);
     if args.json {
-        let value = json!({ "schema": 1, "grade": worst, "machine": machine });
+        let value = json!({ "schema": 1, "grade": worst, "machine": machine, "engine": engine,
+            "first_silent": why.map(|it| it.check) });
         tell!("{}", serde_json::to_string_pretty(&value).expect("findings can be written"));
     } else {
         show("this machine", &machine);
-        tell!("{}", summary(worst));
+        show("the engine, along the signal", &engine);
+        match why {
+            Some(why) => tell!("the first thing in the way: {}: {}", why.check, why.found),
+            None => tell!("{}", summary(worst)),
+        }
     }
     Ok(if worst == Grade::Bad { Exit::No } else { Exit::Done }.into())
 }

@@ -1,25 +1,38 @@
 //! Limits: real-time priority, locked memory and descriptors, as this user has them.
 
+use std::sync::mpsc::channel;
 use std::thread;
+use std::time::Duration;
 
 use rustix::process::{Resource, getrlimit};
 use segue_sys::process::priority::{self, Urgency};
+use segue_sys::process::thread_id;
 
 use crate::doctor::finding::Finding;
 use crate::host::cures;
+use crate::host::rtkit::bus::Bus;
 
 /// As much as an engine of the usual size locks, in bytes; its largest process.
 const LOCKED: u64 = 96 << 20;
+/// How long a trial may take.
+const PATIENCE: Duration = Duration::from_secs(3);
 /// Descriptors an engine needs with a few connections of clients.
 const DESCRIPTORS: u64 = 256;
 
 /// How real-time priority was had, or not.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Priority {
-    /// At this level, from the kernel.
-    Granted(u32),
-    /// Refused.
-    Refused(String),
+    /// At this level, by the kernel.
+    Kernel(u32),
+    /// At this level, by rtkit.
+    Rtkit(u32),
+    /// Refused by both, for these reasons.
+    Refused {
+        /// The kernel's.
+        kernel: String,
+        /// That of rtkit, or of the bus.
+        rtkit: String,
+    },
 }
 
 /// What was seen.
@@ -37,14 +50,12 @@ pub(crate) struct Limits {
 impl Limits {
     /// Looks, and tries on a thread of its own.
     pub(crate) fn look() -> Self {
-        let tried = thread::spawn(|| {
-            priority::ask_realtime(Urgency::Playout).map_err(|error| error.to_string())?;
-            priority::scheduling(0).map(|it| it.level).ok_or_else(|| "the thread is gone".into())
-        });
-        let priority = match tried.join() {
-            Ok(Ok(level)) => Priority::Granted(level),
-            Ok(Err(why)) => Priority::Refused(why),
-            Err(_) => Priority::Refused("the trial failed".to_owned()),
+        let priority = match on_a_thread(by_kernel) {
+            Ok(level) => Priority::Kernel(level),
+            Err(kernel) => match on_a_thread(by_rtkit) {
+                Ok(level) => Priority::Rtkit(level),
+                Err(rtkit) => Priority::Refused { kernel, rtkit },
+            },
         };
         let privileged = rustix::thread::capabilities(None)
             .is_ok_and(|it| it.effective.contains(rustix::thread::CapabilitySet::IPC_LOCK));
@@ -64,11 +75,17 @@ impl Limits {
     fn judge_priority(&self) -> Finding {
         let check = "real-time priority";
         match &self.priority {
-            Priority::Granted(level) => {
+            Priority::Kernel(level) => {
                 Finding::ok(check, format!("granted by the kernel, level {level}"))
             }
-            Priority::Refused(why) => {
-                let text = format!("refused ({why}): on a busy machine blocks will be missed");
+            Priority::Rtkit(level) => {
+                Finding::ok(check, format!("granted by rtkit, level {level}"))
+            }
+            Priority::Refused { kernel, rtkit } => {
+                let text = format!(
+                    "refused (the kernel: {kernel}; rtkit: {rtkit}): on a busy machine blocks \
+                     will be missed"
+                );
                 cures::PRIORITY.iter().fold(Finding::bad(check, text), |it, line| it.cure(*line))
             }
         }
@@ -107,6 +124,28 @@ impl Limits {
     }
 }
 
+/// Tries on a thread that ends with the trial; one that hangs with a bus is left alone.
+fn on_a_thread(trial: fn() -> Result<u32, String>) -> Result<u32, String> {
+    let (tell, hear) = channel();
+    let begun = thread::Builder::new().name("trial".into()).spawn(move || {
+        // Whoever asked may have gone on already.
+        let _ = tell.send(trial());
+    });
+    begun.map_err(|error| error.to_string())?;
+    hear.recv_timeout(PATIENCE).unwrap_or_else(|_| Err("no answer".to_owned()))
+}
+
+fn by_kernel() -> Result<u32, String> {
+    priority::ask_realtime(Urgency::Playout).map_err(|error| error.to_string())?;
+    Ok(priority::scheduling(0).map_or(0, |it| it.level))
+}
+
+fn by_rtkit() -> Result<u32, String> {
+    let bus = Bus::reach()?;
+    bus.grant(std::process::id(), thread_id(), bus.most())?;
+    Ok(priority::scheduling(0).map_or(0, |it| it.level))
+}
+
 fn mended(finding: Finding) -> Finding {
     cures::MEMORY.iter().fold(finding, |it, line| it.cure(*line))
 }
@@ -117,7 +156,7 @@ mod tests {
     use crate::doctor::finding::Grade;
 
     fn well() -> Limits {
-        Limits { priority: Priority::Granted(75), locked: None, lock: Ok(()), files: Some(20_000) }
+        Limits { priority: Priority::Kernel(75), locked: None, lock: Ok(()), files: Some(20_000) }
     }
 
     fn grades(limits: &Limits) -> Vec<Grade> {
@@ -127,7 +166,10 @@ mod tests {
     #[test]
     fn what_is_granted_is_well_and_what_is_refused_has_a_cure() {
         assert_eq!(grades(&well()), [Grade::Ok; 3]);
-        let refused = Limits { priority: Priority::Refused("denied".into()), ..well() };
+        let by_rtkit = Limits { priority: Priority::Rtkit(20), ..well() };
+        assert_eq!(grades(&by_rtkit), [Grade::Ok; 3]);
+        let priority = Priority::Refused { kernel: "denied".into(), rtkit: "no bus".into() };
+        let refused = Limits { priority, ..well() };
         assert_eq!(grades(&refused), [Grade::Bad, Grade::Ok, Grade::Ok]);
         let cure = refused.judge()[0].cure.join("\n");
         assert!(cure.contains("/etc/security/limits.d/") && cure.contains("@audio - rtprio 95"));
