@@ -1,78 +1,39 @@
 //! PulseAudio: kill workers, kill the server, stop it, take its sink away and bring it back.
 
-use std::time::Instant;
-
 use rustix::process::Signal;
 
 use super::servers::pulse::{PulseAudio, SINK};
 use super::servers::until;
-use super::{ENDLESS, SECOND, assert_nothing_missing, begin, drives, replay};
-use crate::engine::{Engine, counter, playhead, primary, segue};
-
-/// An engine on this server with a long period, for a machine that is busy with other tests.
-fn play(server: &PulseAudio, name: &str) -> Engine {
-    let engine = begin(server.front.engine(name).arg("--period").arg("1024"));
-    engine.wait("it plays on PulseAudio", drives);
-    engine
-}
-
-/// Waits until the timer keeps the time and the music goes on.
-fn wait_timer(engine: &Engine, losses: u64) {
-    let status = engine.wait("a timer keeps the time", |status| {
-        !drives(status) && counter(status, "device_losses") == losses
-    });
-    let from = playhead(&status);
-    engine.wait("the music goes on", |status| playhead(status) > from + 20);
-}
-
-/// Waits until it plays on PulseAudio again, and says how long that took.
-fn wait_back(engine: &Engine, after: &str) {
-    let began = Instant::now();
-    engine.wait("it plays on PulseAudio again", drives);
-    eprintln!("{after}: plays again {} ms later", began.elapsed().as_millis());
-}
+use super::{
+    ENDLESS, SECOND, assert_deaths_unheard, assert_heard, assert_nothing_missing, begin, drives,
+    play, replay, wait_back, wait_timer,
+};
+use crate::engine::segue;
 
 #[test]
 fn what_reaches_the_far_end_is_the_replay_whoever_is_killed() {
     let Some(server) = PulseAudio::start() else { return };
-    let recorder = server.front.record(SINK);
-    let engine = play(&server, "pulse");
-    for deaths in 1..=5 {
-        engine.hurt(primary(&engine.status()), Signal::KILL);
-        engine.wait_whole(deaths);
-    }
-    recorder.wait(SECOND / 2);
-    let status = engine.status();
-    let ended = engine.stop();
-    let heard = recorder.finish();
-    assert_eq!(counter(&status, "none_reads"), 0, "{status:#}");
-    let stretches = heard.stretches_of(&replay(&ended));
-    assert_nothing_missing(&stretches);
-    assert!(stretches.iter().map(|it| it.heard.len() as u64).sum::<u64>() > SECOND / 2);
+    assert_deaths_unheard(&server.front, server.front.engine("pulse"));
 }
 
 #[test]
 fn a_server_that_is_killed_and_started_again_costs_only_the_silence_between() {
     let Some(mut server) = PulseAudio::start() else { return };
-    let engine = play(&server, "pulse");
+    let engine = play(server.front.engine("pulse"));
     for losses in 1..=2 {
         server.kill();
         wait_timer(&engine, losses);
         server.begin(48_000);
         wait_back(&engine, "a server killed and started again");
     }
-    let recorder = server.front.record(SINK);
-    recorder.wait_sound();
-    recorder.wait(SECOND / 2);
-    let ended = engine.stop();
-    assert_nothing_missing(&recorder.finish().stretches_of(&replay(&ended)));
+    assert_heard(&server.front, SINK, engine);
 }
 
 #[test]
 fn a_server_that_is_stopped_and_continued_is_played_on_again() {
     let Some(server) = PulseAudio::start() else { return };
     let recorder = server.front.record(SINK);
-    let engine = play(&server, "pulse");
+    let engine = play(server.front.engine("pulse"));
     recorder.wait_sound();
     server.hurt(Signal::STOP);
     wait_timer(&engine, 1);
@@ -90,38 +51,31 @@ fn a_server_that_is_stopped_and_continued_is_played_on_again() {
 fn a_sink_that_is_unloaded_and_loaded_again_is_found_by_its_name() {
     let Some(server) = PulseAudio::start() else { return };
     let module = server.front.load_sink("second", 48_000);
-    let engine = play(&server, "pulse:second");
+    let engine = play(server.front.engine("pulse:second"));
     server.front.must(&["unload-module", &module]);
     wait_timer(&engine, 1);
     server.front.load_sink("second", 48_000);
     wait_back(&engine, "a sink loaded again");
-    let recorder = server.front.record("second");
-    recorder.wait_sound();
-    recorder.wait(SECOND / 2);
-    let ended = engine.stop();
-    assert_nothing_missing(&recorder.finish().stretches_of(&replay(&ended)));
+    assert_heard(&server.front, "second", engine);
 }
 
 #[test]
 fn a_suspended_sink_is_waited_for_and_said() {
     let Some(server) = PulseAudio::start() else { return };
-    let engine = play(&server, "pulse");
+    let engine = play(server.front.engine("pulse"));
     server.front.must(&["suspend-sink", SINK, "1"]);
     wait_timer(&engine, 1);
     until("the log says why", || engine.log().contains("suspended").then_some(()));
     server.front.must(&["suspend-sink", SINK, "0"]);
     wait_back(&engine, "a sink woken");
-    let recorder = server.front.record(SINK);
-    recorder.wait_sound();
-    let ended = engine.stop();
-    replay(&ended);
+    assert_heard(&server.front, SINK, engine);
 }
 
 #[test]
 fn a_stream_that_is_moved_plays_on_where_it_is_moved_to() {
     let Some(server) = PulseAudio::start() else { return };
     server.front.load_sink("second", 48_000);
-    let engine = play(&server, "pulse");
+    let engine = play(server.front.engine("pulse"));
     let recorder = server.front.record("second");
     server.front.must(&["move-sink-input", &server.front.wait_stream(), "second"]);
     recorder.wait_sound();
@@ -134,7 +88,7 @@ fn a_stream_that_is_moved_plays_on_where_it_is_moved_to() {
 #[test]
 fn a_muted_sink_is_said() {
     let Some(server) = PulseAudio::start() else { return };
-    let engine = play(&server, "pulse");
+    let engine = play(server.front.engine("pulse"));
     server.front.must(&["set-sink-mute", SINK, "1"]);
     until("the log says so", || engine.log().contains("the sink is muted").then_some(()));
     server.front.must(&["set-sink-mute", SINK, "0"]);
@@ -147,7 +101,7 @@ fn a_muted_sink_is_said() {
 #[test]
 fn a_sink_that_comes_back_with_another_rate_is_played_on_and_said() {
     let Some(mut server) = PulseAudio::start() else { return };
-    let engine = play(&server, "pulse");
+    let engine = play(server.front.engine("pulse"));
     server.kill();
     wait_timer(&engine, 1);
     server.begin(44_100);
@@ -170,7 +124,7 @@ fn a_sink_that_comes_back_with_another_rate_is_played_on_and_said() {
 fn the_engine_takes_the_rate_of_the_sink() {
     let Some(mut server) = PulseAudio::absent() else { return };
     server.begin(44_100);
-    let engine = play(&server, "pulse");
+    let engine = play(server.front.engine("pulse"));
     assert_eq!(engine.status()["engine"]["rate"], 44_100);
     assert_eq!(engine.stop().status.code(), Some(0));
 }
@@ -182,11 +136,7 @@ fn without_a_server_a_timer_keeps_the_time_until_there_is_one() {
     assert!(!drives(&engine.status()));
     server.begin(48_000);
     wait_back(&engine, "a server started late");
-    let recorder = server.front.record(SINK);
-    recorder.wait_sound();
-    recorder.wait(SECOND / 2);
-    let ended = engine.stop();
-    assert_nothing_missing(&recorder.finish().stretches_of(&replay(&ended)));
+    assert_heard(&server.front, SINK, engine);
 }
 
 #[test]

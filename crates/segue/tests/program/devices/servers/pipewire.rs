@@ -1,11 +1,12 @@
 //! A private PipeWire: server, session manager, its PulseAudio side, a bus, a null sink.
 
-use std::process::{Child, Command, Stdio};
+use std::process::Child;
 
 use rustix::process::Signal;
 
 use super::pulse::{Front, SINK};
 use super::{hurt, is_installed, until};
+use crate::engine::Start;
 
 /// A node that plays into nothing, at its own rate, until it is destroyed.
 const NODE: &str = "factory.name=support.null-audio-sink media.class=Audio/Sink \
@@ -107,10 +108,20 @@ impl PipeWire {
         end(&mut self.session);
     }
 
-    /// A program with PipeWire's JACK in the place of JACK's.
-    pub(crate) fn jack(&self, mut command: Command) -> Command {
-        command.stdin(Stdio::null());
-        command
+    /// An engine whose JACK is this PipeWire; none where that part is not installed.
+    pub(crate) fn jack(&self) -> Option<Start> {
+        let libraries = std::fs::read_dir("/usr/lib").into_iter().flatten().flatten();
+        let installed = libraries
+            .map(|folder| folder.path().join("pipewire-0.3/jack/libjack.so.0"))
+            .any(|library| library.exists());
+        if !installed {
+            eprintln!("skipped: PipeWire's JACK is not installed");
+            return None;
+        }
+        // The loader puts the machine's folder in, as in `pw-jack`.
+        let start = self.front.engine("jack");
+        let start = start.env("LD_LIBRARY_PATH", "/usr/${LIB}/pipewire-0.3/jack");
+        Some(start.env("PIPEWIRE_QUANTUM", "1024/48000"))
     }
 }
 

@@ -62,11 +62,6 @@ impl Front {
         command.spawn().expect("it is installed")
     }
 
-    /// What a program said.
-    pub(super) fn log(&self, program: &str) -> String {
-        fs::read_to_string(self.log_path(program)).unwrap_or_default()
-    }
-
     fn log_path(&self, program: &str) -> PathBuf {
         self.folder.join(format!("{program}.log"))
     }
@@ -229,11 +224,6 @@ impl PulseAudio {
             let _ = child.kill();
             let _ = child.wait();
         }
-    }
-
-    /// What it said.
-    pub(crate) fn log(&self) -> String {
-        self.front.log("pulseaudio")
     }
 }
 
