@@ -35,6 +35,14 @@ pub(crate) fn first_patch() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../patches/first.toml")
 }
 
+/// Where an engine plays.
+pub(crate) struct Place<'a> {
+    /// As `--device` has it.
+    pub(crate) device: &'a str,
+    /// What its library has to know: a variable and its value.
+    pub(crate) variable: (&'a str, &'a str),
+}
+
 /// A running engine.
 pub(crate) struct Engine {
     child: Child,
@@ -57,6 +65,11 @@ impl Engine {
     /// Starts one with a primary, a standby and a journal on `null`; it plays, whole, for a
     /// quarter of a second when this comes back.
     pub(crate) fn start(patch: &Path, arguments: &[&str]) -> Self {
+        Self::start_on(&Place { device: "null", variable: ("NO_COLOR", "1") }, patch, arguments)
+    }
+
+    /// The same somewhere else.
+    pub(crate) fn start_on(place: &Place<'_>, patch: &Path, arguments: &[&str]) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let port = free_port();
         let log = File::create(folder.path().join("log")).expect("a log");
@@ -64,7 +77,8 @@ impl Engine {
         for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("SEGUE_")) {
             command.env_remove(name);
         }
-        command.arg("run").arg(patch).args(["--device", "null", "--osc"]);
+        command.env(place.variable.0, place.variable.1);
+        command.arg("run").arg(patch).args(["--device", place.device, "--osc"]);
         command.arg(format!("127.0.0.1:{port}")).args(["--rate", "48000", "--channels", "2"]);
         command.args(["--standbys", "1", "--state", "1MiB", "--show"]).arg(folder.path());
         command.args(arguments).stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
@@ -154,6 +168,15 @@ impl Engine {
     /// A counter of control's.
     pub(crate) fn count(&self, count: Count) -> u64 {
         self.inbox.count(count)
+    }
+
+    /// Ends it in order, so that its journal is whole.
+    pub(crate) fn stop(mut self) {
+        let pid = Pid::from_raw(self.child.id() as i32).expect("a process");
+        pidfd_open(pid, PidfdFlags::empty())
+            .and_then(|handle| pidfd_send_signal(&handle, Signal::TERM))
+            .expect("it lives");
+        self.ended();
     }
 
     /// Waits for its end, which was asked for when it was started.

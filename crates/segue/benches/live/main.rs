@@ -1,11 +1,13 @@
-//! A running engine on the device `null`, measured from outside: `cargo bench --bench live`.
+//! A running engine, measured from outside: `cargo bench --bench live`.
 //!
-//! Parts can be named: `cargo bench --bench live -- failover traffic`. The long run is
-//! `cargo bench --bench live -- steady --minutes 10`. Figures are printed, never asserted.
+//! Parts can be named: `cargo bench --bench live -- failover traffic`. The long runs are
+//! `cargo bench --bench live -- steady --minutes 10` and `… -- jack --minutes 60 --period 64
+//! --lead 2`. All but `jack` play on the device `null`. Figures are printed, never asserted.
 
 mod engine;
 mod failover;
 mod idle;
+mod jack;
 mod osc;
 mod steady;
 mod table;
@@ -13,28 +15,33 @@ mod traffic;
 
 use std::time::Duration;
 
-type Part = (&'static str, fn(Duration));
+/// What the long runs are asked for.
+type Part = (&'static str, fn(jack::Wish));
 
-const PARTS: [Part; 5] = [
+const PARTS: [Part; 6] = [
     ("failover", |_| failover::measure()),
     ("osc", |_| osc::measure()),
     ("idle", |_| idle::measure()),
     ("traffic", |_| traffic::measure()),
-    ("steady", steady::measure),
+    ("steady", |wish| steady::measure(wish.length)),
+    ("jack", jack::measure),
 ];
 
 fn main() {
-    let mut steady = Duration::from_secs(10);
+    let mut wish = jack::Wish { length: Duration::from_secs(10), period: 64, lead: 4 };
     let mut named = Vec::new();
     let mut arguments = std::env::args().skip(1);
     while let Some(argument) = arguments.next() {
+        let mut number = || arguments.next().and_then(|text| text.parse::<f64>().ok());
         match argument.as_str() {
             // Cargo's own word.
             "--bench" => {}
             "--minutes" => {
-                let minutes = arguments.next().and_then(|text| text.parse::<f64>().ok());
-                steady = Duration::from_secs_f64(60.0 * minutes.expect("--minutes takes a number"));
+                let minutes = number().expect("--minutes takes a number");
+                wish.length = Duration::from_secs_f64(60.0 * minutes);
             }
+            "--period" => wish.period = number().expect("--period takes a number") as u32,
+            "--lead" => wish.lead = number().expect("--lead takes a number") as u32,
             name => named.push(name.to_owned()),
         }
     }
@@ -46,7 +53,7 @@ fn main() {
     table::machine();
     for (name, measure) in PARTS {
         if named.is_empty() || named.iter().any(|it| it == name) {
-            measure(steady);
+            measure(wish);
         }
     }
 }
