@@ -4,12 +4,14 @@ use rustix::process::Signal;
 
 use super::servers::pipewire::PipeWire;
 use super::servers::pulse::SINK;
-use super::{assert_deaths_unheard, assert_heard, play, wait_back, wait_timer};
+use super::{
+    assert_in_order, assert_nothing_missing, hear, hear_deaths, play, wait_back, wait_timer,
+};
 
 #[test]
 fn what_reaches_the_far_end_is_the_replay_whoever_is_killed() {
     let Some(server) = PipeWire::start() else { return };
-    assert_deaths_unheard(&server.front, server.front.engine("pulse"));
+    assert_nothing_missing(&hear_deaths(&server.front, server.front.engine("pulse")));
 }
 
 #[test]
@@ -20,7 +22,7 @@ fn a_server_that_is_killed_and_started_again_costs_only_the_silence_between() {
     wait_timer(&engine, 1);
     server.begin(48_000);
     wait_back(&engine, "PipeWire killed and started again");
-    assert_heard(&server.front, SINK, engine);
+    assert_nothing_missing(&hear(&server.front, SINK, engine));
 }
 
 #[test]
@@ -31,7 +33,7 @@ fn a_pulse_side_that_is_killed_and_started_again_costs_only_the_silence_between(
     wait_timer(&engine, 1);
     server.begin_pulse();
     wait_back(&engine, "pipewire-pulse killed and started again");
-    assert_heard(&server.front, SINK, engine);
+    assert_nothing_missing(&hear(&server.front, SINK, engine));
 }
 
 #[test]
@@ -42,7 +44,7 @@ fn a_server_that_is_stopped_and_continued_is_played_on_again() {
     wait_timer(&engine, 1);
     server.hurt(Signal::CONT);
     wait_back(&engine, "PipeWire stopped and continued");
-    assert_heard(&server.front, SINK, engine);
+    assert_nothing_missing(&hear(&server.front, SINK, engine));
 }
 
 /// No error comes: the links are gone, and with them the calls.
@@ -58,7 +60,7 @@ fn a_session_manager_that_is_killed_takes_the_sound_with_it_until_there_is_anoth
     server.begin_session();
     server.create(SINK, 48_000);
     wait_back(&engine, "WirePlumber killed and started again");
-    assert_heard(&server.front, SINK, engine);
+    assert_nothing_missing(&hear(&server.front, SINK, engine));
 }
 
 #[test]
@@ -69,7 +71,7 @@ fn a_sink_that_is_destroyed_and_created_again_is_found_by_its_name() {
     wait_timer(&engine, 1);
     server.create(SINK, 48_000);
     wait_back(&engine, "a sink created again");
-    assert_heard(&server.front, SINK, engine);
+    assert_nothing_missing(&hear(&server.front, SINK, engine));
 }
 
 /// PipeWire's JACK in the place of JACK's own.
@@ -77,7 +79,7 @@ fn a_sink_that_is_destroyed_and_created_again_is_found_by_its_name() {
 fn the_interface_of_jack_plays_on_pipewire_too() {
     let Some(server) = PipeWire::start() else { return };
     let Some(start) = server.jack() else { return };
-    assert_deaths_unheard(&server.front, start);
+    assert_in_order(&hear_deaths(&server.front, start));
 }
 
 /// No error comes there: the calls end.
@@ -90,5 +92,5 @@ fn behind_the_interface_of_jack_a_killed_server_is_noticed_and_played_on_again()
     wait_timer(&engine, 1);
     server.begin(48_000);
     wait_back(&engine, "PipeWire behind JACK's interface killed and started again");
-    assert_heard(&server.front, SINK, engine);
+    assert_in_order(&hear(&server.front, SINK, engine));
 }

@@ -5,15 +5,15 @@ use rustix::process::Signal;
 use super::servers::pulse::{PulseAudio, SINK};
 use super::servers::until;
 use super::{
-    ENDLESS, SECOND, assert_deaths_unheard, assert_heard, assert_nothing_missing, begin, drives,
-    play, replay, wait_back, wait_timer,
+    ENDLESS, SECOND, assert_nothing_missing, begin, drives, hear, hear_deaths, play, replay,
+    wait_back, wait_timer,
 };
 use crate::engine::segue;
 
 #[test]
 fn what_reaches_the_far_end_is_the_replay_whoever_is_killed() {
     let Some(server) = PulseAudio::start() else { return };
-    assert_deaths_unheard(&server.front, server.front.engine("pulse"));
+    assert_nothing_missing(&hear_deaths(&server.front, server.front.engine("pulse")));
 }
 
 #[test]
@@ -26,7 +26,7 @@ fn a_server_that_is_killed_and_started_again_costs_only_the_silence_between() {
         server.begin(48_000);
         wait_back(&engine, "a server killed and started again");
     }
-    assert_heard(&server.front, SINK, engine);
+    assert_nothing_missing(&hear(&server.front, SINK, engine));
 }
 
 #[test]
@@ -56,7 +56,7 @@ fn a_sink_that_is_unloaded_and_loaded_again_is_found_by_its_name() {
     wait_timer(&engine, 1);
     server.front.load_sink("second", 48_000);
     wait_back(&engine, "a sink loaded again");
-    assert_heard(&server.front, "second", engine);
+    assert_nothing_missing(&hear(&server.front, "second", engine));
 }
 
 #[test]
@@ -68,7 +68,7 @@ fn a_suspended_sink_is_waited_for_and_said() {
     until("the log says why", || engine.log().contains("suspended").then_some(()));
     server.front.must(&["suspend-sink", SINK, "0"]);
     wait_back(&engine, "a sink woken");
-    assert_heard(&server.front, SINK, engine);
+    assert_nothing_missing(&hear(&server.front, SINK, engine));
 }
 
 #[test]
@@ -136,7 +136,7 @@ fn without_a_server_a_timer_keeps_the_time_until_there_is_one() {
     assert!(!drives(&engine.status()));
     server.begin(48_000);
     wait_back(&engine, "a server started late");
-    assert_heard(&server.front, SINK, engine);
+    assert_nothing_missing(&hear(&server.front, SINK, engine));
 }
 
 #[test]
