@@ -2,7 +2,7 @@
 
 use super::servers::pipewire::PipeWire;
 use super::servers::pulse::SINK;
-use super::{assert_in_order, hear, hear_deaths, play, wait_back, wait_timer};
+use super::{assert_in_order, hear, hear_deaths, lose, play, wait_back};
 
 #[cfg(feature = "pipewire")]
 #[test]
@@ -16,8 +16,7 @@ fn what_reaches_pipewire_itself_is_the_replay_whoever_is_killed() {
 fn a_killed_pipewire_is_noticed_and_played_on_again() {
     let Some(mut server) = PipeWire::start() else { return };
     let engine = play(server.front.engine("pipewire"));
-    server.kill();
-    wait_timer(&engine, 1);
+    lose(&engine, || server.kill());
     server.begin(48_000);
     wait_back(&engine, "PipeWire itself killed and started again");
     assert_in_order(&hear(&server.front, SINK, engine));
@@ -29,8 +28,7 @@ fn a_killed_pipewire_is_noticed_and_played_on_again() {
 fn a_killed_session_manager_is_noticed_and_played_on_again() {
     let Some(mut server) = PipeWire::start() else { return };
     let engine = play(server.front.engine("pipewire:testsink"));
-    server.kill_session();
-    wait_timer(&engine, 1);
+    lose(&engine, || server.kill_session());
     // Hardware's nodes are the session manager's and go with it.
     server.destroy(SINK);
     server.begin_session();

@@ -4,9 +4,7 @@ use rustix::process::Signal;
 
 use super::servers::pipewire::PipeWire;
 use super::servers::pulse::SINK;
-use super::{
-    assert_in_order, assert_nothing_missing, hear, hear_deaths, play, wait_back, wait_timer,
-};
+use super::{assert_in_order, assert_nothing_missing, hear, hear_deaths, lose, play, wait_back};
 
 #[test]
 fn what_reaches_the_far_end_is_the_replay_whoever_is_killed() {
@@ -18,8 +16,7 @@ fn what_reaches_the_far_end_is_the_replay_whoever_is_killed() {
 fn a_server_that_is_killed_and_started_again_costs_only_the_silence_between() {
     let Some(mut server) = PipeWire::start() else { return };
     let engine = play(server.front.engine("pulse"));
-    server.kill();
-    wait_timer(&engine, 1);
+    lose(&engine, || server.kill());
     server.begin(48_000);
     wait_back(&engine, "PipeWire killed and started again");
     assert_nothing_missing(&hear(&server.front, SINK, engine));
@@ -29,8 +26,7 @@ fn a_server_that_is_killed_and_started_again_costs_only_the_silence_between() {
 fn a_pulse_side_that_is_killed_and_started_again_costs_only_the_silence_between() {
     let Some(mut server) = PipeWire::start() else { return };
     let engine = play(server.front.engine("pulse"));
-    server.kill_pulse();
-    wait_timer(&engine, 1);
+    lose(&engine, || server.kill_pulse());
     server.begin_pulse();
     wait_back(&engine, "pipewire-pulse killed and started again");
     assert_nothing_missing(&hear(&server.front, SINK, engine));
@@ -40,8 +36,7 @@ fn a_pulse_side_that_is_killed_and_started_again_costs_only_the_silence_between(
 fn a_server_that_is_stopped_and_continued_is_played_on_again() {
     let Some(server) = PipeWire::start() else { return };
     let engine = play(server.front.engine("pulse"));
-    server.hurt(Signal::STOP);
-    wait_timer(&engine, 1);
+    lose(&engine, || server.hurt(Signal::STOP));
     server.hurt(Signal::CONT);
     wait_back(&engine, "PipeWire stopped and continued");
     assert_nothing_missing(&hear(&server.front, SINK, engine));
@@ -52,8 +47,7 @@ fn a_server_that_is_stopped_and_continued_is_played_on_again() {
 fn a_session_manager_that_is_killed_takes_the_sound_with_it_until_there_is_another() {
     let Some(mut server) = PipeWire::start() else { return };
     let engine = play(server.front.engine("pulse"));
-    server.kill_session();
-    wait_timer(&engine, 1);
+    lose(&engine, || server.kill_session());
     // Hardware's nodes are the session manager's and go with it; nor does its successor take
     // over one of ours, whoever wants to play on it.
     server.destroy(SINK);
@@ -67,8 +61,7 @@ fn a_session_manager_that_is_killed_takes_the_sound_with_it_until_there_is_anoth
 fn a_sink_that_is_destroyed_and_created_again_is_found_by_its_name() {
     let Some(server) = PipeWire::start() else { return };
     let engine = play(server.front.engine("pulse:testsink"));
-    server.destroy(SINK);
-    wait_timer(&engine, 1);
+    lose(&engine, || server.destroy(SINK));
     server.create(SINK, 48_000);
     wait_back(&engine, "a sink created again");
     assert_nothing_missing(&hear(&server.front, SINK, engine));
@@ -88,8 +81,7 @@ fn behind_the_interface_of_jack_a_killed_server_is_noticed_and_played_on_again()
     let Some(mut server) = PipeWire::start() else { return };
     let Some(start) = server.jack() else { return };
     let engine = play(start);
-    server.kill();
-    wait_timer(&engine, 1);
+    lose(&engine, || server.kill());
     server.begin(48_000);
     wait_back(&engine, "PipeWire behind JACK's interface killed and started again");
     assert_in_order(&hear(&server.front, SINK, engine));
