@@ -2,6 +2,9 @@
 
 use super::observe::{Note, Process};
 
+/// What the kernel sends to a process that runs into a limit on processor time.
+const SIGXCPU: i32 = 24;
+
 /// Why a guest must go, as the monitor found it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Evidence {
@@ -60,6 +63,11 @@ impl Evidence {
             Self::Diverged(block) => format!("block {block} differs from the primary's"),
             Self::Build(build) => format!("is of another build ({build:016x})"),
             Self::Over => match process {
+                Process::Killed { signal: SIGXCPU } => {
+                    "killed by SIGXCPU: it used more processor time at once than a limit allows \
+                     (RLIMIT_RTTIME, which rtkit wants, or RLIMIT_CPU)"
+                        .to_owned()
+                }
                 Process::Killed { signal } => format!("killed by {}", signal_name(*signal)),
                 Process::Exited { code } => format!("exited with code {code}"),
                 Process::Failed => "could not be started".to_owned(),
@@ -96,4 +104,17 @@ pub fn signal_name(signal: i32) -> String {
         other => return format!("signal {other}"),
     };
     name.to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Evidence;
+    use crate::monitor::observe::Process;
+
+    #[test]
+    fn a_worker_that_ran_into_a_limit_on_its_time_is_told_which() {
+        let cause = Evidence::Over.text(&Process::Killed { signal: 24 });
+        assert!(cause.contains("SIGXCPU") && cause.contains("RLIMIT_RTTIME"), "{cause}");
+        assert!(!Evidence::Over.is_own_fault(&Process::Killed { signal: 24 }));
+    }
 }

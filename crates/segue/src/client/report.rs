@@ -16,6 +16,7 @@ pub(crate) fn json(snapshot: &Snapshot, shape: &Shape) -> Value {
     let memo = memo(snapshot);
     let mut problems = snapshot.problems.clone();
     problems.extend(memo.problems.iter().cloned());
+    problems.extend(priority_problem(snapshot));
     let panel = panel(snapshot, shape);
     let slots = snapshot.slots.iter().zip(0_u32..);
     let slots: Vec<_> = slots.map(|(slot, at)| slot_json(snapshot, slot, at, &memo)).collect();
@@ -154,7 +155,23 @@ fn engine_json(snapshot: &Snapshot, shape: &Shape, memo: &Memo) -> Value {
         "playhead": snapshot.playhead,
         "active": snapshot.primary,
         "realtime": snapshot.fact(Fact::Realtime) != 0,
+        "realtime_by": match snapshot.fact(Fact::Realtime) {
+            0 => None,
+            2 => Some("rtkit"),
+            _ => Some("kernel"),
+        },
         "patch": memo.patch,
+    })
+}
+
+/// Said beside what is wrong with the engine: it plays, but less surely. Without a clock no
+/// priority is asked for.
+fn priority_problem(snapshot: &Snapshot) -> Option<String> {
+    let wanted = !snapshot.device.starts_with("freewheel");
+    (wanted && snapshot.fact(Fact::Realtime) == 0).then(|| {
+        "no real-time priority: blocks may be missed on a busy machine; `segue doctor` tells the \
+         cure"
+            .to_owned()
     })
 }
 

@@ -98,6 +98,17 @@ impl Start {
         self
     }
 
+    /// Runs it as a user without any privilege, who can reach nothing but what it is given.
+    pub(crate) fn unprivileged(mut self) -> Self {
+        use std::os::unix::process::CommandExt;
+        const NOBODY: u32 = 65_534;
+        let folder = self.folder.path();
+        std::os::unix::fs::chown(folder, Some(NOBODY), Some(NOBODY)).expect("root gives it away");
+        self.command.env("HOME", folder).env_remove("XDG_CONFIG_HOME");
+        self.command.uid(NOBODY).gid(NOBODY);
+        self
+    }
+
     /// Writes a patch of the test's own and runs it.
     pub(crate) fn patch(self, text: &str) -> Self {
         let path = self.folder.path().join("patch.toml");

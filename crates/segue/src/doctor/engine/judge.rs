@@ -27,10 +27,6 @@ impl Facts {
 
     fn judge_engine(&self) -> Finding {
         let (check, pid) = ("engine", self.pid);
-        if self.stopped {
-            return Finding::bad(check, format!("pid {pid} is stopped by a signal"))
-                .cure(format!("kill -CONT {pid}"));
-        }
         if self.age_ms > STILL_MS {
             let text = format!("pid {pid} has not moved for {} ms", self.age_ms);
             return Finding::bad(check, text)
@@ -265,7 +261,6 @@ mod tests {
     fn the_first_silent_stage_is_named_first() {
         let silent = |facts: Facts| Facts { peak: 0.0, ..facts };
         let stages = [
-            (Facts { stopped: true, ..well() }, "engine"),
             (Facts { age_ms: 5000, ..well() }, "engine"),
             (Facts { osc: Some("no answer".into()), ..well() }, "control"),
             (Facts { playhead: 0, moved: 0, ..well() }, "timeline"),

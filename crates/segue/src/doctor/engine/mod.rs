@@ -35,6 +35,8 @@ pub(crate) enum Engine {
     None(u16),
     /// Somebody who does not let us look.
     Closed(String),
+    /// An engine that was stopped by a signal.
+    Stopped(u32),
     /// An engine.
     Here(Box<Facts>),
 }
@@ -45,8 +47,6 @@ pub(crate) struct Facts {
     pid: u64,
     /// Since the supervisor last moved, in milliseconds.
     age_ms: u64,
-    /// Whether the supervisor is stopped.
-    stopped: bool,
     /// 0 not yet, 1 it answers, 2 it is between two lives.
     control: u64,
     /// Why OSC is not answered.
@@ -90,7 +90,11 @@ impl Engine {
     pub(crate) fn look(addr: SocketAddr) -> Self {
         let visit = match door::ask(addr.port()) {
             Err(DoorError::NoEngine(port)) => return Self::None(port),
-            Err(other) => return Self::Closed(other.to_string()),
+            // The kernel still says whose door it is when nobody answers there.
+            Err(other) => match door::owner(addr.port()) {
+                Some(pid) if threads::is_stopped(pid) => return Self::Stopped(pid),
+                _ => return Self::Closed(other.to_string()),
+            },
             Ok(visit) => visit,
         };
         let before = Seen::look(&visit);
@@ -103,8 +107,7 @@ impl Engine {
         facts.expected = expected as u64;
         facts.signal = Signal::of(&now.snapshot, &visit.shape);
         facts.threads = Threads::look(&now.snapshot);
-        facts.stopped = threads::is_stopped(visit.pid);
-        if facts.control == 1 && !facts.stopped {
+        if facts.control == 1 {
             facts.osc = answer(addr).err();
         }
         Self::Here(Box::new(facts))
@@ -123,6 +126,10 @@ impl Engine {
             Self::None(port) => {
                 let text = format!("none runs on port {port}; only the machine was looked at");
                 vec![Finding::ok(check, text)]
+            }
+            Self::Stopped(pid) => {
+                let text = format!("pid {pid} is stopped by a signal, and all its sound with it");
+                vec![Finding::bad(check, text).cure(format!("kill -CONT {pid}"))]
             }
             Self::Closed(why) => vec![Finding::bad(check, why).cure("pgrep -a segue")],
             Self::Here(facts) => facts.judge(),

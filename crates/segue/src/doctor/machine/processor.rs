@@ -93,7 +93,10 @@ impl Processor {
         Some(match self.governors.iter().any(slow) {
             _ if self.governors.is_empty() => return None,
             true => Finding::warn(check, format!("{text}: a processor takes time to become fast"))
-                .cure("echo performance | sudo tee /sys/devices/system/cpu/cpu*/cpufreq/scaling_governor"),
+                .cure(
+                    "echo performance \
+                     | sudo tee /sys/devices/system/cpu/cpu*/cpufreq/scaling_governor",
+                ),
             false => Finding::ok(check, text),
         })
     }

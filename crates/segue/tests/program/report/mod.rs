@@ -3,6 +3,10 @@
 //! A failure report on the predecessor asked for logging because nothing could be seen. Each
 //! test here makes a situation of that report and reads the answer where a user would.
 
+mod counters;
+mod doctor;
+mod priority;
+
 use rosc::OscType;
 use rustix::process::Signal;
 use serde_json::Value;
