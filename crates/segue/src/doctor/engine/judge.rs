@@ -95,6 +95,8 @@ impl Facts {
             finding.cure(format!("pactl suspend-sink {sink} 0"))
         } else if says("connected") {
             finding.cure("jack_connect segue:out_1 system:playback_1  # see jack_lsp -c")
+        } else if says("looked for") {
+            finding.cure("segue devices  # what there is; it plays on when it is back")
         } else {
             finding
                 .cure("segue devices  # what there is")

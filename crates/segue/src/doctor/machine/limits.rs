@@ -12,8 +12,9 @@ use crate::doctor::finding::Finding;
 use crate::host::cures;
 use crate::host::rtkit::bus::Bus;
 
-/// As much as an engine of the usual size locks, in bytes; its largest process.
-const LOCKED: u64 = 96 << 20;
+/// As much as the largest process of an engine locks, in bytes: most of it is reserved and never
+/// touched, by the threads of a sound server's library.
+const LOCKED: u64 = 512 << 20;
 /// How long a trial may take.
 const PATIENCE: Duration = Duration::from_secs(3);
 /// Descriptors an engine needs with a few connections of clients.

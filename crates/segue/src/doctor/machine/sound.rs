@@ -28,10 +28,11 @@ impl Sound {
                     None => Finding::ok(check, text),
                 });
             }
+            // A server that hangs is the cure's business, not one that is not there.
+            None if self.said.iter().any(hangs) => {}
             None => found.push(self.judge_none(check)),
         }
-        let hangs = |it: &&Said| matches!(it.devices, Err(Missing::Hangs));
-        found.extend(self.said.iter().filter(hangs).map(|it| {
+        found.extend(self.said.iter().filter(|it| hangs(it)).map(|it| {
             let text = format!("the server of {} hangs: nobody answers", it.kind.as_str());
             Finding::bad(check, text).cure("pgrep -a 'jackd|pipewire|pulseaudio'  # and restart it")
         }));
@@ -52,6 +53,10 @@ impl Sound {
             None => finding,
         }
     }
+}
+
+fn hangs(said: &Said) -> bool {
+    matches!(said.devices, Err(Missing::Hangs))
 }
 
 #[cfg(test)]
@@ -83,6 +88,6 @@ mod tests {
         assert_eq!(grades(Ok(vec![sink(None)])), [Grade::Ok]);
         assert_eq!(grades(Ok(vec![sink(Some("muted"))])), [Grade::Warn]);
         assert_eq!(grades(Ok(vec![])), [Grade::Bad]);
-        assert_eq!(grades(Err(Missing::Hangs)), [Grade::Bad, Grade::Bad]);
+        assert_eq!(grades(Err(Missing::Hangs)), [Grade::Bad]);
     }
 }

@@ -30,7 +30,7 @@ const FIRST: Duration = Duration::from_secs(2);
 /// How long a clerk may take for one; longer than it gives the bus for both its questions.
 const PATIENCE: Duration = Duration::from_secs(3);
 /// How often slots are looked at.
-const LOOK: Duration = Duration::from_millis(100);
+const LOOK: Duration = Duration::from_millis(25);
 /// After a refusal, at first and at most.
 const AGAIN: Duration = Duration::from_secs(2);
 const AGAIN_MAX: Duration = Duration::from_secs(60);

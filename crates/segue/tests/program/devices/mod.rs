@@ -6,6 +6,7 @@
 mod capture;
 #[cfg(any(feature = "alsa", feature = "pipewire"))]
 mod cpal;
+mod doctor;
 mod jack;
 mod pipewire;
 mod pulse;
@@ -61,9 +62,8 @@ fn lose<T>(engine: &Engine, hurt: impl FnOnce() -> T) {
     let losses = |status: &Value| counter(status, "device_losses");
     let before = losses(&engine.status());
     hurt();
-    let status = engine.wait("a timer keeps the time", |status| {
-        !drives(status) && losses(status) > before
-    });
+    let status =
+        engine.wait("a timer keeps the time", |status| !drives(status) && losses(status) > before);
     let from = playhead(&status);
     engine.wait("the music goes on", |status| playhead(status) > from + 20);
 }
