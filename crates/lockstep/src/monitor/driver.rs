@@ -5,7 +5,7 @@
 //! | called twice at a plausible speed | goes to it | |
 //! | said that it is lost | goes to the timer | it is closed |
 //! | did not call for four periods | goes to the timer | a loss is counted |
-//! | did not call for two seconds | is the timer's | it is closed |
+//! | did not call for 0.6 seconds | is the timer's | it is closed |
 //! | asks for more than there is time for | goes to the timer | it is closed |
 //! | its thread ended within a call | is seized with the place in the block | it is closed |
 //!
@@ -26,7 +26,7 @@ const WINDOW_NS: u64 = SECOND_NS;
 /// How long a stream is looked at before it may drive.
 const TRIAL_NS: u64 = 20 * MS_NS;
 /// A stream that has been silent for so long is opened anew.
-const SILENT_MAX_NS: u64 = 2 * SECOND_NS;
+const SILENT_MAX_NS: u64 = 600 * MS_NS;
 /// The same before its first call: there are servers that take two seconds to ask.
 const FIRST_CALL_NS: u64 = 4 * SECOND_NS;
 /// Frames that any device may ask for at once, to fill its buffers.
@@ -309,7 +309,7 @@ mod tests {
         device.live(100, true);
         assert_eq!(device.live(40, false), []);
         assert_eq!(device.live(15, false), [Move::Hand(TIMER), Move::CountLoss]);
-        device.live(1000, false);
+        device.live(400, false);
         assert_eq!(device.live(100, true), [Move::Hand(STREAM)]);
         assert_eq!(device.losses, 1);
         device.live(60, false);
