@@ -48,6 +48,12 @@ impl Instrument for Stamps {
         self.rendered[block].store(clock::monotonic_ns(), Release);
     }
 
+    fn bypass(&mut self, _: u32) {}
+
+    fn is_for(&self, _: &Payload, _: u32) -> bool {
+        false
+    }
+
     fn state(&self) -> &[u64] {
         &self.state
     }

@@ -22,6 +22,13 @@ pub trait Instrument {
     /// by `crumb` before it begins, so that a crash there can be told. `[audio]`
     fn render(&mut self, out: &mut [f32], crumb: &mut dyn FnMut(u32));
 
+    /// Takes a part out of the signal, as [`Instrument::render`] names it by its breadcrumb,
+    /// before the next block is rendered. `[audio]`
+    fn bypass(&mut self, part: u32);
+
+    /// Whether a command is for this part alone. `[any]`
+    fn is_for(&self, payload: &Payload, part: u32) -> bool;
+
     /// The whole state, all of it and nothing else. `[audio]`
     fn state(&self) -> &[u64];
 

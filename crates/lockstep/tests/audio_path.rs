@@ -28,6 +28,12 @@ impl Instrument for Sum {
         out.fill(self.0[1] as f32 / 1024.0);
     }
 
+    fn bypass(&mut self, _: u32) {}
+
+    fn is_for(&self, _: &Payload, _: u32) -> bool {
+        false
+    }
+
     fn state(&self) -> &[u64] {
         &self.0
     }

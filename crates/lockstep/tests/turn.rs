@@ -15,6 +15,12 @@ impl Instrument for Silence {
         out.fill(0.0);
     }
 
+    fn bypass(&mut self, _: u32) {}
+
+    fn is_for(&self, _: &Payload, _: u32) -> bool {
+        false
+    }
+
     fn state(&self) -> &[u64] {
         &[]
     }

@@ -8,6 +8,7 @@
 use segue_lockstep::memory::inbox::Sent;
 use segue_lockstep::memory::orders::{Found, Kind, Orders};
 use segue_lockstep::memory::tap::{self, Tap};
+use segue_lockstep::memory::verdicts::Verdict;
 use segue_lockstep::{COMMANDS_PER_BLOCK, Instrument, Shape};
 
 use crate::toy::Toy;
@@ -24,6 +25,8 @@ pub struct Checker {
     wanted: Vec<f32>,
     /// Blocks that were made up.
     pub concealed: u64,
+    /// Commands that a verdict forbade.
+    pub skipped: u64,
 }
 
 impl Checker {
@@ -40,6 +43,7 @@ impl Checker {
             heard: samples.clone(),
             wanted: samples,
             concealed: 0,
+            skipped: 0,
         }
     }
 
@@ -61,8 +65,9 @@ impl Checker {
     }
 
     /// Follows what was played since the last time. Panics where it is wrong.
-    pub fn follow(&mut self, orders: &Orders, tap: &mut Tap) {
-        while self.next < tap.head() {
+    /// What nobody has published yet may still be judged: it waits.
+    pub fn follow(&mut self, orders: &Orders, tap: &mut Tap, published: u64) {
+        while self.next < tap.head().min(published) {
             let block = self.next;
             let found = tap.read(block, &mut self.heard);
             let tap::Found::Block(played) = found else {
@@ -83,16 +88,33 @@ impl Checker {
 
     fn apply_commands(&mut self, block: u64, orders: &Orders) {
         let mut count = 0;
+        let verdicts = orders.verdicts();
+        let bypassed: Vec<u32> = verdicts
+            .all()
+            .filter_map(|verdict| match verdict {
+                Verdict::Bypass { part, block: from } if from == block => Some(part),
+                _ => None,
+            })
+            .collect();
+        bypassed.iter().for_each(|part| self.reference.bypass(*part));
         while let Found::Record(record) = orders.record(self.cursor) {
             if record.block > block {
                 break;
             }
             assert_eq!(record.block, block, "record {} comes out of order", self.cursor);
+            let number = self.cursor;
             self.cursor += 1;
             if record.kind != Kind::Command {
                 continue;
             }
-            self.reference.apply(&record.payload);
+            let skipped = verdicts.is_quarantined(number)
+                || bypassed.iter().any(|part| self.reference.is_for(&record.payload, *part));
+            if skipped {
+                self.skipped += 1;
+            } else {
+                // Poison that nobody was spared ends the test here.
+                self.reference.apply(&record.payload);
+            }
             if record.origin != 0 {
                 let wanted = self.sent.get(self.taken);
                 let wanted = wanted.map(|sent| (sent.origin, sent.payload));

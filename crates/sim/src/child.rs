@@ -1,10 +1,13 @@
 //! A made-up worker process: the real worker, stepped on a processor of its own.
 
+use std::any::Any;
+use std::panic::AssertUnwindSafe;
+
 use segue_lockstep::memory::slot::{Crumb, Slot};
 use segue_lockstep::monitor::{Child as Kernel, Note, Process};
 use segue_lockstep::worker::{Step, Worker};
 
-use crate::toy::Toy;
+use crate::toy::{Agony, Toy};
 
 /// What ails a process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -13,6 +16,8 @@ pub enum Ailment {
     None,
     /// It runs in a circle: its processor clock goes on, it does not.
     Looping,
+    /// The same where it was poisoned: its breadcrumb stands.
+    Caught,
     /// Everything takes this many times as long.
     Slow(u64),
     /// It exits with this code before it is ready.
@@ -101,9 +106,11 @@ impl Child {
             self.last_words = "no such file: missing.toml".to_owned();
             return;
         }
-        if self.ailment == Ailment::Looping {
+        if matches!(self.ailment, Ailment::Looping | Ailment::Caught) {
             self.cpu_ns += tick_ns;
-            place.set_crumb(Crumb::Render(0), place.reached());
+            if self.ailment == Ailment::Looping {
+                place.set_crumb(Crumb::Render(0), place.reached());
+            }
             return;
         }
         let generation = self.generation;
@@ -113,7 +120,12 @@ impl Child {
             _ => render_ns,
         };
         while self.free_ns <= now_ns {
-            match worker.step(&mut || now_ns) {
+            let step = std::panic::catch_unwind(AssertUnwindSafe(|| worker.step(&mut || now_ns)));
+            let step = match step {
+                Ok(step) => step,
+                Err(agony) => return self.suffer(agony),
+            };
+            match step {
                 Step::Rendered => {
                     self.free_ns = self.free_ns.max(now_ns.saturating_sub(tick_ns)) + cost;
                     self.cpu_ns += cost;
@@ -129,6 +141,20 @@ impl Child {
                     return;
                 }
             }
+        }
+    }
+
+    /// What poison does to a process; any other panic is a test's and goes on.
+    fn suffer(&mut self, agony: Box<dyn Any + Send>) {
+        self.worker = None;
+        match agony.downcast_ref() {
+            Some(Agony::Loop) => self.ailment = Ailment::Caught,
+            Some(Agony::Crash) => {
+                let text = "poisoned".to_owned();
+                self.note = Some(Note { signal: 11, si_code: 1, address: 8, text });
+                self.process = Process::Killed { signal: 11 };
+            }
+            None => std::panic::resume_unwind(agony),
         }
     }
 }

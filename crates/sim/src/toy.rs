@@ -7,6 +7,45 @@ use segue_lockstep::{BLOCK_FRAMES, Instrument, Payload, Unfit};
 
 const WORDS: usize = 80;
 
+/// Parts that it renders one after the other.
+pub const PARTS: u32 = 3;
+
+/// First word of a command that is poison: `[POISON, how, part, _]`.
+pub const POISON: u64 = 0x50_4f_49_53_4f_4e;
+
+/// The word that remembers which part crashes in its next block, plus one; and those bypassed,
+/// one bit each.
+const ARMED: usize = WORDS - 2;
+const BYPASSED: usize = WORDS - 1;
+
+/// How poison works.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Poison {
+    /// It crashes whoever applies it.
+    CrashInApply,
+    /// It loops whoever applies it.
+    LoopInApply,
+    /// It arms a part, which crashes when it is rendered.
+    CrashInRender,
+    /// It arms a part, which loops when it is rendered.
+    LoopInRender,
+}
+
+/// What a poisoned process does instead of going on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Agony {
+    /// It crashes.
+    Crash,
+    /// It loops.
+    Loop,
+}
+
+/// The command that does this to a part.
+#[must_use]
+pub fn poison(how: Poison, part: u32) -> Payload {
+    [POISON, how as u64, u64::from(part), 0]
+}
+
 /// The toy.
 #[derive(Clone, Debug)]
 pub struct Toy {
@@ -18,11 +57,13 @@ impl Toy {
     /// A toy in its first state.
     #[must_use]
     pub fn new(channels: usize) -> Self {
-        Self { channels, state: (1..=WORDS as u64).collect() }
+        let mut state: Vec<u64> = (1..=WORDS as u64).collect();
+        state[ARMED..].fill(0);
+        Self { channels, state }
     }
 
     fn stir(&mut self, at: usize, with: u64) -> u64 {
-        let word = &mut self.state[at % WORDS];
+        let word = &mut self.state[at % ARMED];
         *word = (*word ^ with).wrapping_mul(0x2545_f491_4f6c_dd1d).rotate_left(23);
         *word
     }
@@ -30,13 +71,30 @@ impl Toy {
 
 impl Instrument for Toy {
     fn apply(&mut self, payload: &Payload) {
+        if payload[0] == POISON {
+            match payload[1] {
+                0 => die(Agony::Crash),
+                1 => die(Agony::Loop),
+                how => self.state[ARMED] = (how - 1) << 32 | (payload[2] + 1),
+            }
+        }
         for (at, word) in payload.iter().enumerate() {
             self.stir(at, *word);
         }
     }
 
     fn render(&mut self, out: &mut [f32], crumb: &mut dyn FnMut(u32)) {
-        crumb(0);
+        for part in 0..PARTS {
+            let bypassed = self.state[BYPASSED] >> part & 1 != 0;
+            if bypassed {
+                continue;
+            }
+            crumb(part);
+            if self.state[ARMED] as u32 == part + 1 {
+                die(if self.state[ARMED] >> 32 == 1 { Agony::Crash } else { Agony::Loop });
+            }
+            self.stir(part as usize, u64::from(part));
+        }
         let before = self.state[0] ^ self.state[1] ^ self.state[2] ^ self.state[3];
         for frame in 0..BLOCK_FRAMES {
             let bits = self.stir(frame, before);
@@ -45,7 +103,18 @@ impl Instrument for Toy {
                 out[frame * self.channels + channel] = f32::from(sample) / 65536.0 - 0.5;
             }
         }
-        self.stir(0, self.state[WORDS - 1]);
+        self.stir(0, self.state[ARMED - 1]);
+    }
+
+    fn bypass(&mut self, part: u32) {
+        self.state[BYPASSED] |= 1_u64.checked_shl(part).unwrap_or(0);
+        if self.state[ARMED] as u32 == part + 1 {
+            self.state[ARMED] = 0;
+        }
+    }
+
+    fn is_for(&self, payload: &Payload, part: u32) -> bool {
+        payload[0] == POISON && payload[2] == u64::from(part)
     }
 
     fn state(&self) -> &[u64] {
@@ -59,4 +128,9 @@ impl Instrument for Toy {
         self.state.copy_from_slice(state);
         Ok(())
     }
+}
+
+/// Ends what the process does here, without a word on the screen; see [`crate::child`].
+fn die(agony: Agony) -> ! {
+    std::panic::resume_unwind(Box::new(agony))
 }

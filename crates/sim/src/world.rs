@@ -94,6 +94,8 @@ pub struct World {
     monitor_ns: u64,
     begun: bool,
     driving: bool,
+    /// Blocks below this somebody has published.
+    published: u64,
     pids: u32,
 }
 
@@ -136,6 +138,7 @@ impl World {
             monitor_ns: 0,
             begun: false,
             driving: false,
+            published: 0,
             stalled_until_ns: 0,
             pids: 100,
             orders,
@@ -285,7 +288,12 @@ impl World {
         } else if self.driving {
             self.drive();
         }
-        self.checker.follow(&self.orders, &mut self.tap);
+        for (slot, place) in self.slots.iter().enumerate() {
+            if place.generation() == self.orders.generation(slot) {
+                self.published = self.published.max(place.published());
+            }
+        }
+        self.checker.follow(&self.orders, &mut self.tap, self.published);
         self.inbox.set_tap_cursor(self.checker.heard());
         self.inbox.set_log_cursor(self.orders.head());
     }
@@ -311,7 +319,7 @@ impl World {
         let now_ns = self.now_ns;
         let seen = observe(now_ns, &self.orders, &self.status, &self.slots, children, revive);
         let actions = self.monitor.step(&seen);
-        perform(&actions, &self.orders, &self.status);
+        perform(&actions, &self.orders, &self.status, &self.slots);
         for action in actions {
             match action {
                 Action::Spawn { slot, generation } => {

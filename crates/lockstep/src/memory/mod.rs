@@ -3,6 +3,7 @@
 //! | region | written by | holds |
 //! |---|---|---|
 //! | [`orders`] | supervisor | sealed, playhead, primary, cleared, generations; the log |
+//! | [`verdicts`] | supervisor | what was found to be poison; a part of the orders |
 //! | [`slot`] | its worker | progress, breadcrumb, dying note, ring of blocks, checkpoints |
 //! | [`inbox`] | control | commands on their way, control's beat, cursors, memo |
 //! | [`tap`] | supervisor | the blocks that were played |
@@ -18,3 +19,4 @@ pub mod slot;
 pub mod status;
 pub mod tap;
 pub mod text;
+pub mod verdicts;

@@ -10,6 +10,7 @@ use std::sync::atomic::Ordering::{Acquire, Release};
 
 use segue_sys::{Entry, Region, Ring, Words};
 
+use super::verdicts::Verdicts;
 use crate::{Payload, SLOTS_MAX};
 
 const BELL: usize = 0;
@@ -33,6 +34,7 @@ const FIXED_AT: usize = 24;
 const FIXED_WORDS: usize = 4;
 const LOG: usize = 32;
 const RECORD_WORDS: usize = 6;
+const VERDICTS: usize = LOG + Ring::<Region>::words_for(LOG_DEPTH, RECORD_WORDS);
 
 /// Records the log holds: more than four seconds of the fullest blocks at 48 kHz, while
 /// checkpoints come every 16 blocks.
@@ -124,13 +126,14 @@ pub enum Found {
 pub struct Orders {
     region: Region,
     log: Ring<Region>,
+    verdicts: Verdicts,
 }
 
 impl Orders {
     /// Words of the region.
     #[must_use]
     pub const fn words() -> usize {
-        LOG + Ring::<Region>::words_for(LOG_DEPTH, RECORD_WORDS)
+        VERDICTS + Verdicts::words()
     }
 
     /// The orders within `region`; none if the region is too small to hold them.
@@ -140,13 +143,20 @@ impl Orders {
             return None;
         }
         let log = Ring::new(region.clone(), LOG, LOG_DEPTH, RECORD_WORDS);
-        Some(Self { region, log })
+        let verdicts = Verdicts::new(region.clone(), VERDICTS);
+        Some(Self { region, log, verdicts })
     }
 
     /// The region, to hand its descriptor on.
     #[must_use]
     pub fn region(&self) -> &Region {
         &self.region
+    }
+
+    /// What was found to be poison. `[any]`
+    #[must_use]
+    pub fn verdicts(&self) -> &Verdicts {
+        &self.verdicts
     }
 
     /// Rung whenever anything changes that a worker may wait for: whoever goes first listens to

@@ -253,6 +253,11 @@ impl Slot {
         self.ring.write(block, generation, entry);
     }
 
+    /// Says what is rendered, before it is known whether it may be played. `[audio]`
+    pub fn set_reached(&self, reached: u64) {
+        self.region.store(REACHED, reached, Release);
+    }
+
     /// Says what is rendered, and what of it may be played. `[audio]`
     pub fn publish(&self, reached: u64, published: u64, cursor: u64) {
         self.region.store(CURSOR, cursor, Release);

@@ -1,7 +1,9 @@
 //! What the monitor decides: values, carried out by whoever owns memory and processes.
 
 use crate::memory::orders::Orders;
+use crate::memory::slot::Slot;
 use crate::memory::status::{Change, Counter, Death, SlotFacts, Status};
+use crate::memory::verdicts::Verdict;
 
 /// A decision.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,6 +27,8 @@ pub enum Action {
         /// Which slot.
         slot: usize,
     },
+    /// Pass a verdict, before anybody may act without it.
+    Verdict(Verdict),
     /// Name the primary.
     Primary(Option<usize>),
     /// Let standbys start the blocks below, commands or not.
@@ -52,7 +56,7 @@ pub enum Action {
 
 /// Carries out what concerns memory; gives whether the orders' bell rang. Spawning, killing and
 /// burying are the host's. `[control]`
-pub fn perform(actions: &[Action], orders: &Orders, status: &Status) -> bool {
+pub fn perform(actions: &[Action], orders: &Orders, status: &Status, slots: &[Slot]) -> bool {
     let mut rang = false;
     // How the slots stand before what is counted: see `Snapshot::read`.
     for action in actions {
@@ -62,6 +66,16 @@ pub fn perform(actions: &[Action], orders: &Orders, status: &Status) -> bool {
     }
     for action in actions {
         match action {
+            Action::Verdict(verdict) => {
+                let passed =
+                    orders.verdicts().pass(*verdict, slots, |slot| orders.generation(slot));
+                if passed {
+                    status.count(match verdict {
+                        Verdict::Quarantine { .. } => Counter::Quarantined,
+                        Verdict::Bypass { .. } => Counter::Bypassed,
+                    });
+                }
+            }
             Action::Primary(slot) => {
                 orders.set_primary(*slot);
                 rang = true;

@@ -93,6 +93,8 @@ pub(super) struct Guest {
     pub mourned: Vec<u64>,
     /// Whether it was the primary when its end began.
     pub was_primary: bool,
+    /// Whether its end has led to a verdict.
+    pub judged: bool,
     /// Whether the last comparison with the primary agreed.
     pub agrees: bool,
     /// How far it had rendered when it was last seen to get on, and when that was.
@@ -137,6 +139,7 @@ impl Guest {
         self.evidence = None;
         self.agrees = true;
         self.was_primary = false;
+        self.judged = false;
         self.watch = Watch::default();
         self.moved = (0, now_ns);
         self.enter(State::Starting, now_ns);

@@ -5,6 +5,7 @@
 //! slot gets its next guest only after the last one was buried.
 
 mod act;
+mod blame;
 mod cause;
 mod driver;
 mod guest;
@@ -22,8 +23,9 @@ pub use observe::{Child, Note, Observation, Process, SlotSeen, control_beat, obs
 use crate::Shape;
 use crate::memory::slot::{Crumb, Phase};
 use crate::memory::status::{Counter, Death, SlotFacts};
+use crate::memory::verdicts::Verdict;
 use guest::Guest;
-use respawn::Verdict;
+use respawn::Refill;
 
 /// A tick that comes this much after the last found everybody overdue for no fault of theirs.
 const AWAY_NS: u64 = 200_000_000;
@@ -59,6 +61,12 @@ pub struct Monitor {
     last_ns: Option<u64>,
     /// The playhead and when it came there, nanoseconds of the monotonic clock.
     moved: (u64, u64),
+    /// Blocks below this somebody in lockstep has published.
+    published: u64,
+    /// Verdicts that wait for somebody who is within their block.
+    suspected: Vec<Verdict>,
+    /// Verdicts that were passed.
+    verdicts: Vec<Verdict>,
 }
 
 impl Monitor {
@@ -79,6 +87,9 @@ impl Monitor {
             changed_at: 0,
             last_ns: None,
             moved: (0, 0),
+            published: 0,
+            suspected: Vec::new(),
+            verdicts: Vec::new(),
         }
     }
 
@@ -114,9 +125,11 @@ impl Monitor {
         if away {
             self.guests.iter_mut().for_each(Guest::forgive);
         }
+        self.note_published(seen);
         for slot in 0..self.guests.len() {
             self.step_slot(slot, seen, &mut actions);
         }
+        self.judge_suspects(seen, &mut actions);
         self.step_primary(seen, &mut actions);
         self.compare(seen, &mut actions);
         self.step_clear(seen, &mut actions);
@@ -184,6 +197,8 @@ impl Monitor {
         }
         self.guests[slot].evidence = Some(evidence.clone());
         self.guests[slot].enter(State::Leaving, seen.now_ns);
+        // The verdict before the role: whoever goes first now must know it.
+        self.blame(slot, &evidence, seen, actions);
         if self.primary == Some(slot) {
             let cause = evidence.text(&seen.slots[slot].process);
             self.fail_over(slot, &cause, seen, actions);
@@ -226,17 +241,23 @@ impl Monitor {
             .or(found.map(Evidence::Note))
             .unwrap_or(Evidence::Over);
         let cause = evidence.text(&at.process);
+        if self.guests[slot].state != State::Leaving {
+            self.guests[slot].enter(State::Leaving, seen.now_ns);
+            self.blame(slot, &evidence, seen, actions);
+        }
         if self.primary == Some(slot) {
             self.fail_over(slot, &cause, seen, actions);
         }
         let guest = &mut self.guests[slot];
+        // What a verdict has remedied will not happen to the next one.
+        let failed = evidence.is_own_fault(&at.process) && !guest.judged;
         let lived = guest.lockstep_ns.map(|since| seen.now_ns.saturating_sub(since));
-        let verdict = guest.record.bury(evidence.is_own_fault(&at.process), lived);
+        let refill = guest.record.bury(failed, lived);
         let mut death = self.death(slot, at, &evidence, cause, seen.now_ns);
-        death.done = match verdict {
-            Verdict::After(0) => "replaced at once".to_owned(),
-            Verdict::After(delay_ns) => format!("replaced after {} ms", delay_ns / 1_000_000),
-            Verdict::GiveUp(failures) => format!("slot given up after {failures} failures"),
+        death.done = match refill {
+            Refill::After(0) => "replaced at once".to_owned(),
+            Refill::After(delay_ns) => format!("replaced after {} ms", delay_ns / 1_000_000),
+            Refill::GiveUp(failures) => format!("slot given up after {failures} failures"),
         };
         actions.push(Action::Count(Counter::Deaths));
         actions.push(Action::Death(Box::new(death.clone())));
@@ -247,12 +268,12 @@ impl Monitor {
         if self.deaths.len() > crate::memory::status::KEPT {
             self.deaths.remove(0);
         }
-        match verdict {
-            Verdict::After(delay_ns) => {
+        match refill {
+            Refill::After(delay_ns) => {
                 guest.retry_ns = seen.now_ns + delay_ns;
                 guest.enter(State::Empty, seen.now_ns);
             }
-            Verdict::GiveUp(_) => guest.enter(State::GivenUp, seen.now_ns),
+            Refill::GiveUp(_) => guest.enter(State::GivenUp, seen.now_ns),
         }
     }
 

@@ -121,6 +121,7 @@ impl Monitor {
             return;
         }
         let demanded = self.due_by_now(seen) + self.config.lead / 2 + 1;
+        let demanded = self.first_suspected().map_or(demanded, |block| demanded.min(block));
         if seen.slots[primary].published < demanded && demanded > self.cleared {
             self.cleared = demanded;
             actions.push(Action::Clear(demanded));

@@ -20,7 +20,7 @@ pub(super) struct Record {
 
 /// What to do with the empty place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Verdict {
+pub(super) enum Refill {
     /// The next guest may come after this many nanoseconds.
     After(u64),
     /// Nobody more is sent, after this many failures in a row.
@@ -30,10 +30,10 @@ pub(super) enum Verdict {
 impl Record {
     /// A guest has died. `in_lockstep_ns` is how long it was in lockstep, none if it never
     /// was. `[any]`
-    pub(super) fn bury(&mut self, own_fault: bool, in_lockstep_ns: Option<u64>) -> Verdict {
+    pub(super) fn bury(&mut self, own_fault: bool, in_lockstep_ns: Option<u64>) -> Refill {
         if !own_fault && in_lockstep_ns.is_some() || in_lockstep_ns > Some(PROVEN_NS) {
             *self = Self::default();
-            return Verdict::After(0);
+            return Refill::After(0);
         }
         let (failures, free) = if own_fault {
             self.own += 1;
@@ -43,12 +43,12 @@ impl Record {
             (self.outside, 3)
         };
         if own_fault && failures >= OWN_MAX && in_lockstep_ns.is_none() {
-            return Verdict::GiveUp(failures);
+            return Refill::GiveUp(failures);
         }
         match failures.saturating_sub(free) {
-            0 => Verdict::After(0),
+            0 => Refill::After(0),
             doublings => {
-                Verdict::After((FIRST_DELAY_NS << (doublings - 1).min(4)).min(DELAY_MAX_NS))
+                Refill::After((FIRST_DELAY_NS << (doublings - 1).min(4)).min(DELAY_MAX_NS))
             }
         }
     }
@@ -56,26 +56,26 @@ impl Record {
 
 #[cfg(test)]
 mod tests {
-    use super::{MS, Record, Verdict};
+    use super::{MS, Record, Refill};
 
     #[test]
     fn three_failures_of_its_own_before_ready_are_enough() {
         let mut record = Record::default();
-        assert_eq!(record.bury(true, None), Verdict::After(0));
-        assert_eq!(record.bury(true, None), Verdict::After(100 * MS));
-        assert_eq!(record.bury(true, None), Verdict::GiveUp(3));
+        assert_eq!(record.bury(true, None), Refill::After(0));
+        assert_eq!(record.bury(true, None), Refill::After(100 * MS));
+        assert_eq!(record.bury(true, None), Refill::GiveUp(3));
     }
 
     #[test]
     fn whoever_was_ready_is_replaced_for_ever_but_never_faster() {
         let mut record = Record::default();
         for _ in 0..1000 {
-            assert_eq!(record.bury(false, Some(0)), Verdict::After(0));
+            assert_eq!(record.bury(false, Some(0)), Refill::After(0));
         }
         let delays: Vec<u64> = (0..8)
             .map(|_| match record.bury(true, Some(0)) {
-                Verdict::After(delay) => delay / MS,
-                Verdict::GiveUp(_) => panic!("given up although it was ready"),
+                Refill::After(delay) => delay / MS,
+                Refill::GiveUp(_) => panic!("given up although it was ready"),
             })
             .collect();
         assert_eq!(delays, [0, 100, 200, 400, 800, 1000, 1000, 1000]);
@@ -86,8 +86,8 @@ mod tests {
         let mut record = Record::default();
         let delays: Vec<u64> = (0..1000)
             .map(|_| match record.bury(false, None) {
-                Verdict::After(delay) => delay / MS,
-                Verdict::GiveUp(_) => panic!("given up because of somebody else"),
+                Refill::After(delay) => delay / MS,
+                Refill::GiveUp(_) => panic!("given up because of somebody else"),
             })
             .collect();
         assert_eq!(delays[..8], [0, 0, 0, 100, 200, 400, 800, 1000]);

@@ -11,6 +11,7 @@ use crate::memory::block::{self, Facts};
 use crate::memory::checkpoint::{Area, Mark};
 use crate::memory::orders::{Found, Kind, Orders, Record};
 use crate::memory::slot::{Crumb, Phase, Slot};
+use crate::memory::verdicts::Verdict;
 use crate::{COMMANDS_PER_BLOCK, Shape};
 
 use segue_sys::hash;
@@ -60,6 +61,9 @@ pub enum Leave {
     /// The replayed blocks are not those that were played.
     #[error("block {0} came out different from what another worker has")]
     Disagrees(u64),
+    /// A verdict about a block came while the block was rendered without it.
+    #[error("a verdict about block {0} came while it was rendered")]
+    Overruled(u64),
     /// There is neither a checkpoint nor the whole log to begin from.
     #[error("there is no checkpoint to join from")]
     NoCheckpoint,
@@ -142,7 +146,9 @@ impl<I: Instrument> Worker<I> {
         if !self.may_start() {
             return Step::Wait;
         }
-        self.render(clock);
+        if let Err(leave) = self.render(clock) {
+            return Step::Leave(leave);
+        }
         self.write_checkpoint();
         Step::Rendered
     }
@@ -166,19 +172,13 @@ impl<I: Instrument> Worker<I> {
         }
     }
 
-    fn render(&mut self, clock: &mut dyn FnMut() -> u64) {
-        let place = &self.parts.slots[self.parts.slot];
+    fn render(&mut self, clock: &mut dyn FnMut() -> u64) -> Result<(), Leave> {
         let block = self.next;
         let began = clock();
-        for (at, record) in self.records.iter().enumerate() {
-            if record.kind == Kind::Command {
-                place.set_crumb(Crumb::Apply(self.cursor + at as u64), block);
-                self.instrument.apply(&record.payload);
-            }
-        }
-        self.cursor += self.records.len() as u64;
-        self.records.clear();
-        let mut crumb = |module| place.set_crumb(Crumb::Render(module), block);
+        let known = self.parts.orders.verdicts().count();
+        self.apply(known);
+        let place = &self.parts.slots[self.parts.slot];
+        let mut crumb = |part| place.set_crumb(Crumb::Render(part), block);
         self.instrument.render(&mut self.samples, &mut crumb);
         place.set_crumb(Crumb::Idle, block);
         let facts = Facts {
@@ -189,8 +189,39 @@ impl<I: Instrument> Worker<I> {
         block::put_facts(&mut self.entry, facts);
         place.write(block, self.parts.generation, &self.entry);
         self.next += 1;
+        // Said before the verdicts are looked at a last time: see `Verdicts::pass`.
+        place.set_reached(self.next);
+        if self.parts.orders.verdicts().concern(block, known) {
+            return Err(Leave::Overruled(block));
+        }
         let published = if self.phase == Phase::Lockstep { self.next } else { 0 };
         place.publish(self.next, published, self.cursor);
+        Ok(())
+    }
+
+    /// Applies the commands of the next block, but for what the first `known` verdicts forbid.
+    fn apply(&mut self, known: usize) {
+        let Parts { orders, slots, slot, .. } = &self.parts;
+        let (place, verdicts, block) = (&slots[*slot], orders.verdicts(), self.next);
+        let bypassed = || {
+            (0..known).filter_map(|index| match verdicts.read(index) {
+                Some(Verdict::Bypass { part, block: from }) if from == block => Some(part),
+                _ => None,
+            })
+        };
+        bypassed().for_each(|part| self.instrument.bypass(part));
+        for (at, record) in self.records.iter().enumerate() {
+            let number = self.cursor + at as u64;
+            let poison = known > 0
+                && (verdicts.is_quarantined(number)
+                    || bypassed().any(|part| self.instrument.is_for(&record.payload, part)));
+            if record.kind == Kind::Command && !poison {
+                place.set_crumb(Crumb::Apply(number), block);
+                self.instrument.apply(&record.payload);
+            }
+        }
+        self.cursor += self.records.len() as u64;
+        self.records.clear();
     }
 
     /// Writes a checkpoint when one is due: a standby always, the primary when no standby has

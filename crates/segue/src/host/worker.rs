@@ -14,7 +14,7 @@ use segue_lockstep::memory::plans::Plans;
 use segue_lockstep::memory::slot::{NOTE_AT, Slot};
 use segue_lockstep::worker::{Parts, Step, Worker};
 use segue_lockstep::{Instrument, Payload, Shape, Unfit};
-use segue_rack::{Command, Plan, Rack, Setup};
+use segue_rack::{Action, Command, Plan, Rack, Setup};
 use segue_sys::event::Event;
 use segue_sys::process::priority::{self, Urgency};
 use segue_sys::socket::Seqpacket;
@@ -58,6 +58,17 @@ impl Instrument for Played {
 
     fn render(&mut self, out: &mut [f32], crumb: &mut dyn FnMut(u32)) {
         self.0.render(out, crumb);
+    }
+
+    fn bypass(&mut self, part: u32) {
+        if let Ok(module) = u16::try_from(part) {
+            self.0.apply(&Command::now(Action::Bypass { module }));
+        }
+    }
+
+    fn is_for(&self, payload: &Payload, part: u32) -> bool {
+        let module = Command::decode(payload).ok().and_then(|command| command.module());
+        module.is_some_and(|module| u32::from(module) == part)
     }
 
     fn state(&self) -> &[u64] {

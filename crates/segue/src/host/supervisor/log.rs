@@ -14,7 +14,8 @@ use crate::cli::settings::LogFormat;
 /// or what a user wants to know; what is pending is written out when the guard is dropped.
 pub(super) fn begin(format: LogFormat) -> WorkerGuard {
     let (writer, guard) = tracing_appender::non_blocking(std::io::stderr());
-    let filter = EnvFilter::try_from_env("SEGUE_LOG_FILTER").unwrap_or_else(|_| EnvFilter::new("info"));
+    let filter =
+        EnvFilter::try_from_env("SEGUE_LOG_FILTER").unwrap_or_else(|_| EnvFilter::new("info"));
     let colours = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer);
     // A second engine in one process, as in tests, keeps the log of the first.

@@ -233,7 +233,7 @@ impl Watch {
         let revive = std::mem::take(&mut self.revive);
         let seen = monitor::observe(now_ns, orders, status, slots, children, revive);
         let actions = self.monitor.step(&seen);
-        if monitor::perform(&actions, orders, status) {
+        if monitor::perform(&actions, orders, status, slots) {
             futex::wake(orders.bell());
             futex::wake(orders.urge());
         }
