@@ -4,6 +4,7 @@ use segue_lockstep::memory::status::Counter::{
     Bypassed, Deaths, Failovers, NoneReads, Quarantined,
 };
 use segue_lockstep::memory::verdicts::Verdict;
+use segue_sim::child::Ailment;
 use segue_sim::toy::{Poison, poison};
 use segue_sim::{Config, World};
 
@@ -50,29 +51,36 @@ fn a_part_that_crashes_is_bypassed_and_innocent_commands_of_its_block_are_applie
     assert_eq!(world.checker.skipped, 1, "the command for the part, and no other");
 }
 
-/// With a lead of 16 a loop is found before the deadline clears the block for the standby.
+/// A loop needs two witnesses, so it is heard as a gap; then there is a verdict, and music.
 #[test]
-fn what_loops_is_judged_like_what_crashes() {
-    for how in [Poison::LoopInApply, Poison::LoopInRender] {
-        let mut world = world(20, Config { lead: 16, ..Config::default() });
+fn what_loops_two_workers_is_judged_like_what_crashes() {
+    for (how, lead) in
+        [(Poison::LoopInApply, 4), (Poison::LoopInRender, 4), (Poison::LoopInApply, 16)]
+    {
+        let mut world = world(20, Config { lead, ..Config::default() });
         assert!(world.send(&[poison(how, 2)]));
         world.run_until("it is judged", |world| !verdicts(world).is_empty());
+        world.run_ns(500 * MS);
         world.settle();
         world.run(300);
-        assert_eq!((world.counter(Deaths), world.counter(NoneReads)), (1, 0), "{how:?}");
+        // A joiner may be caught in the moment before the verdict.
+        let deaths = world.counter(Deaths);
+        assert!(verdicts(&world).len() == 1 && (2..=3).contains(&deaths), "{how:?}: {deaths}");
+        assert!(world.counter(NoneReads) < 60, "{how:?}: {}", world.counter(NoneReads));
     }
 }
 
-/// At a short lead everybody may be caught; then there is a gap, and the same verdict.
+/// Time stolen from a virtual machine looks like a loop; nobody is condemned for it.
 #[test]
-fn a_loop_that_catches_everybody_is_judged_and_the_music_goes_on() {
-    let mut world = world(21, Config::default());
-    assert!(world.send(&[poison(Poison::LoopInApply, 0)]));
-    world.run_until("it is judged", |world| world.counter(Quarantined) == 1);
-    world.run_ns(500 * MS);
+fn one_loop_alone_condemns_nothing() {
+    let mut world = world(22, Config::default());
+    let primary = world.orders.primary().expect("somebody goes first");
+    world.child(primary).expect("a worker").ailment = Ailment::Looping;
+    world.run_until("it is told", |world| world.counter(Deaths) == 1);
     world.settle();
     world.run(300);
-    assert_eq!(verdicts(&world).len(), 1);
+    assert!(verdicts(&world).is_empty());
+    assert_eq!(world.counter(NoneReads), 0);
 }
 
 /// S55: with nobody else the joiner replays the block in which its predecessor died.
@@ -98,7 +106,8 @@ fn on_freewheel_poison_costs_no_block_at_all() {
         world.run_until("it is judged", |world| !verdicts(world).is_empty());
         world.settle();
         world.run(300);
-        assert_eq!((world.counter(Deaths), world.counter(NoneReads)), (1, 0), "{how:?}");
+        let deaths = if how == Poison::LoopInApply { 2 } else { 1 };
+        assert_eq!((world.counter(Deaths), world.counter(NoneReads)), (deaths, 0), "{how:?}");
     }
 }
 

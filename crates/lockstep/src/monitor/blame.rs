@@ -6,6 +6,10 @@
 //! | rendering part m of block n | m is bypassed from n on |
 //! | anything else, or a cause from outside | none: everything is applied |
 //!
+//! A loop needs two witnesses: time stolen from a virtual machine can look like one, and a
+//! verdict on an innocent would be heard. The second worker that is caught at the same crumb of
+//! the same block proves it.
+//!
 //! *Invariant*: no verdict about a block that anybody has published. While another worker is
 //! within the same block the verdict waits for it: if it comes out alive, the block was not to
 //! blame.
@@ -14,6 +18,7 @@ use super::act::Action;
 use super::cause::Evidence;
 use super::guest::State;
 use super::observe::{Observation, Process};
+use super::respawn::Record;
 use super::{Monitor, SlotSeen};
 use crate::memory::slot::{Crumb, Phase};
 use crate::memory::verdicts::Verdict;
@@ -41,6 +46,10 @@ impl Monitor {
         if self.suspected.contains(&verdict) || self.verdicts.contains(&verdict) {
             return;
         }
+        if matches!(evidence, Evidence::Looping(_)) && !self.caught.contains(&verdict) {
+            self.caught.push(verdict);
+            return;
+        }
         self.suspected.push(verdict);
         self.guests[slot].judged = true;
         self.judge_suspects(seen, actions);
@@ -50,6 +59,7 @@ impl Monitor {
     pub(super) fn judge_suspects(&mut self, seen: &Observation, actions: &mut Vec<Action>) {
         let published = self.published;
         self.suspected.retain(|verdict| published <= verdict.block());
+        self.caught.retain(|verdict| published <= verdict.block());
         let (waiting, judged): (Vec<Verdict>, Vec<Verdict>) = self
             .suspected
             .iter()
@@ -57,6 +67,8 @@ impl Monitor {
         self.suspected = waiting;
         for verdict in judged {
             self.verdicts.push(verdict);
+            // What is remedied is held against nobody any more.
+            self.guests.iter_mut().for_each(|guest| guest.record = Record::default());
             actions.push(Action::Verdict(verdict));
         }
     }

@@ -65,6 +65,8 @@ pub struct Monitor {
     published: u64,
     /// Verdicts that wait for somebody who is within their block.
     suspected: Vec<Verdict>,
+    /// Verdicts that one loop suggests.
+    caught: Vec<Verdict>,
     /// Verdicts that were passed.
     verdicts: Vec<Verdict>,
 }
@@ -89,6 +91,7 @@ impl Monitor {
             moved: (0, 0),
             published: 0,
             suspected: Vec::new(),
+            caught: Vec::new(),
             verdicts: Vec::new(),
         }
     }
@@ -259,6 +262,12 @@ impl Monitor {
             Refill::After(delay_ns) => format!("replaced after {} ms", delay_ns / 1_000_000),
             Refill::GiveUp(failures) => format!("slot given up after {failures} failures"),
         };
+        if self.guests[slot].judged {
+            death.done += match at.crumb.0 {
+                Crumb::Apply(_) => "; its command quarantined",
+                _ => "; the part it rendered bypassed",
+            };
+        }
         actions.push(Action::Count(Counter::Deaths));
         actions.push(Action::Death(Box::new(death.clone())));
         actions.push(Action::Bury { slot });

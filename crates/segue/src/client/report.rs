@@ -18,6 +18,12 @@ pub(crate) fn json(snapshot: &Snapshot, shape: &Shape) -> Value {
     problems.extend(memo.problems.iter().cloned());
     problems.extend(priority_problem(snapshot));
     let panel = panel(snapshot, shape);
+    if let Some((plan, rack)) = &panel {
+        problems
+            .extend(bypassed(plan, rack).map(|id| {
+                format!("module '{id}' is bypassed; /engine/revive {id} brings it back")
+            }));
+    }
     let slots = snapshot.slots.iter().zip(0_u32..);
     let slots: Vec<_> = slots.map(|(slot, at)| slot_json(snapshot, slot, at, &memo)).collect();
     let deaths: Vec<_> = snapshot.deaths.iter().map(|it| death_json(snapshot, it, &memo)).collect();
@@ -45,6 +51,7 @@ pub(crate) fn json(snapshot: &Snapshot, shape: &Shape) -> Value {
             "generation": snapshot.fact(Fact::ControlGeneration),
             "restarts": snapshot.fact(Fact::ControlRestarts),
         },
+        "bypassed": panel.as_ref().map(|(plan, rack)| bypassed(plan, rack).collect::<Vec<_>>()),
         "counters": counters_json(snapshot),
         "changes": changes,
         "deaths": deaths,
@@ -188,6 +195,12 @@ fn panel(snapshot: &Snapshot, shape: &Shape) -> Option<(Plan, Rack)> {
         rack.restore(state).ok()?;
     }
     Some((plan, rack))
+}
+
+/// The modules that a verdict has taken out of the signal.
+fn bypassed<'a>(plan: &'a Plan, rack: &'a Rack) -> impl Iterator<Item = &'a str> {
+    let modules = (0_u16..).zip(plan.modules());
+    modules.filter(|(at, _)| rack.is_bypassed(*at)).map(|(_, module)| module.id())
 }
 
 fn master_json((_, rack): &(Plan, Rack)) -> Value {

@@ -17,6 +17,7 @@ use super::backlog::{Backlog, Bundle, Taken};
 use super::clock::FrameClock;
 use super::mirror::Mirror;
 use super::sockets::{Sender, Senders};
+use super::verdicts::Crier;
 use crate::osc::address::{self, Ask, EngineAsk, RecordAsk, Revived};
 use crate::osc::decode::{self, Group};
 use crate::osc::refusal::{Code, Refusal};
@@ -74,6 +75,7 @@ pub(crate) struct Desk {
     senders: Senders,
     syncs: VecDeque<Pending>,
     errands: Vec<Errand>,
+    crier: Crier,
 }
 
 impl Desk {
@@ -87,6 +89,7 @@ impl Desk {
     ) -> Self {
         Self {
             clock: FrameClock::new(plan.setup().rate),
+            crier: Crier::new(&orders),
             plan,
             inbox,
             orders,
@@ -132,6 +135,15 @@ impl Desk {
         self.mirror.advance(frame);
         self.send_backlog();
         self.answer_syncs();
+        self.tell_verdicts();
+    }
+
+    fn tell_verdicts(&mut self) {
+        let told = self.crier.news(&self.orders, &self.plan, &self.senders);
+        told.lines.iter().for_each(|line| eprintln!("{line}"));
+        for (sender, message, refusal) in told.refusals {
+            self.refuse(sender, &message, &refusal);
+        }
     }
 
     fn playhead_frame(&self) -> u64 {

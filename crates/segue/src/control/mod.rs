@@ -13,6 +13,7 @@ mod mirror;
 mod sockets;
 mod start;
 mod turn;
+mod verdicts;
 
 use std::os::fd::AsFd;
 use std::sync::mpsc;

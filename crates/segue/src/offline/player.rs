@@ -6,7 +6,7 @@
 use std::collections::{BTreeSet, VecDeque};
 
 use segue_lockstep::memory::block;
-use segue_rack::{BLOCK_FRAMES, Command, Plan, PlanError, Rack, Setup, StateError};
+use segue_rack::{Action, BLOCK_FRAMES, Command, Plan, PlanError, Rack, Setup, StateError};
 
 use crate::files::journal;
 
@@ -19,6 +19,8 @@ pub(crate) struct Player {
     block: u64,
     waiting: VecDeque<journal::Command>,
     quarantined: BTreeSet<u64>,
+    /// By block and module.
+    bypassed: BTreeSet<(u64, u32)>,
     /// Records below this number are in the state.
     cursor: u64,
     samples: Vec<f32>,
@@ -34,6 +36,7 @@ impl Player {
             block: 0,
             waiting: VecDeque::new(),
             quarantined: BTreeSet::new(),
+            bypassed: BTreeSet::new(),
             cursor: 0,
             samples: vec![0.0; samples],
             words: vec![0; samples / 2],
@@ -66,15 +69,33 @@ impl Player {
         self.quarantined.insert(number);
     }
 
+    /// A module is out of the signal from a block on.
+    pub(crate) fn bypass(&mut self, bypass: journal::Bypass) {
+        self.bypassed.insert((bypass.block, bypass.part));
+    }
+
+    /// Takes out what was taken out at this block; gives which modules.
+    fn take_out(&mut self) -> Vec<u32> {
+        let now = (self.block, 0)..=(self.block, u32::MAX);
+        let parts: Vec<u32> = self.bypassed.range(now).map(|(_, part)| *part).collect();
+        for module in parts.iter().filter_map(|part| u16::try_from(*part).ok()) {
+            self.rack.apply(&Command::now(Action::Bypass { module }));
+        }
+        parts
+    }
+
     /// Renders the next block: its samples, and the hash a worker would give.
     pub(crate) fn render(&mut self) -> (&[f32], u64) {
+        let out = self.take_out();
         while self.waiting.front().is_some_and(|command| command.block <= self.block) {
             let Some(command) = self.waiting.pop_front() else { break };
             if command.kind != COMMAND || self.quarantined.contains(&command.number) {
                 continue;
             }
             // What is no command was none for the workers either.
-            if let Ok(command) = Command::decode(&command.payload) {
+            if let Ok(command) = Command::decode(&command.payload)
+                && command.module().is_none_or(|module| !out.contains(&module.into()))
+            {
                 self.rack.apply(&command);
             }
         }

@@ -1,5 +1,6 @@
 //! `segue render JOURNAL`: what was played, played again, and compared as it goes.
 
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -33,7 +34,8 @@ pub(super) fn render(args: &RenderArgs) -> Result<ExitCode, Failure> {
         return Err(Failure::new(Exit::Usage, text));
     }
     let mut journal = JournalReader::open(&args.input).map_err(opened)?;
-    let (setup, player) = player_of(journal.header())?;
+    let (setup, mut player) = player_of(journal.header())?;
+    load_verdicts(&args.input, &mut player)?;
     let frame = |at: Duration| score::frame_of(at, setup.rate);
     let from = args.from.map_or(journal.header().start_block * BLOCK_FRAMES as u64, frame);
     let to = args.length.map_or(u64::MAX, |length| from.saturating_add(frame(length)));
@@ -65,6 +67,21 @@ fn player_of(header: &Header) -> Result<(Setup, Player), Failure> {
     let player = Player::new(&plan, &setup)
         .map_err(|error| bad(format!("the plan in the journal cannot play: {error}")))?;
     Ok((setup, player))
+}
+
+/// What was found to be poison is known before the first block: a verdict may have been written
+/// behind a block that was made up because of it.
+fn load_verdicts(path: &Path, player: &mut Player) -> Result<(), Failure> {
+    let mut journal = JournalReader::open(path).map_err(opened)?;
+    // Damage is met again, and told, when the music has come there.
+    while let Ok(Some(record)) = journal.next() {
+        match record {
+            Record::Quarantine(number) => player.quarantine(number),
+            Record::Bypass(bypass) => player.bypass(bypass),
+            _ => {}
+        }
+    }
+    Ok(())
 }
 
 struct Replay {
@@ -113,7 +130,6 @@ impl Replay {
     fn record(&mut self, record: Record) -> Result<(), Failure> {
         match record {
             Record::Command(command) => self.player.push(command),
-            Record::Quarantine(number) => self.player.quarantine(number),
             Record::Hashes(hashes) => {
                 for (block, hash) in hashes.iter() {
                     self.render_to(block)?;
@@ -125,7 +141,11 @@ impl Replay {
                 self.findings.concealed += 1;
             }
             Record::End(blocks) => self.render_to(blocks)?,
-            Record::Mark(_) | Record::Gap(_) | Record::Checkpoint(_) => {}
+            Record::Mark(_)
+            | Record::Gap(_)
+            | Record::Checkpoint(_)
+            | Record::Quarantine(_)
+            | Record::Bypass(_) => {}
         }
         Ok(())
     }

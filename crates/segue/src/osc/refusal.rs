@@ -25,6 +25,8 @@ pub(crate) enum Code {
     Busy,
     /// Not allowed from here, or not on this path.
     Forbidden,
+    /// It killed the worker that applied it, or what it was for has been taken out.
+    Quarantined,
 }
 
 impl Code {
@@ -41,6 +43,7 @@ impl Code {
             Self::TooLong => "too_long",
             Self::Busy => "busy",
             Self::Forbidden => "forbidden",
+            Self::Quarantined => "quarantined",
         }
     }
 }

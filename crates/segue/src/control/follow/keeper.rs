@@ -8,11 +8,12 @@ use segue_lockstep::memory::checkpoint;
 use segue_lockstep::memory::orders::{self, Kind, Orders};
 use segue_lockstep::memory::slot::Slot;
 use segue_lockstep::memory::tap::Played;
+use segue_lockstep::memory::verdicts::Verdict;
 
 use crate::files::folder;
 use crate::files::journal::{
-    Checkpoint, Command, Gap, Hashes, Header, JournalError, JournalReader, JournalWriter, Mark,
-    Record,
+    Bypass, Checkpoint, Command, Gap, Hashes, Header, JournalError, JournalReader, JournalWriter,
+    Mark, Record,
 };
 
 /// How often a state is put into the journal, in seconds of wall time.
@@ -55,7 +56,7 @@ impl Keeper {
             Record::Concealed(block) => next_block = Some(block + 1),
             Record::Gap(gap) => owed = Some(gap.to_record),
             Record::Checkpoint(checkpoint) => (owed, cursor) = (None, checkpoint.cursor),
-            Record::Mark(_) | Record::Quarantine(_) | Record::End(_) => {}
+            Record::Mark(_) | Record::Quarantine(_) | Record::Bypass(_) | Record::End(_) => {}
         })?;
         let next_block = next_block.unwrap_or(header.start_block);
         Ok(Self::with(writer, next_block, next_record.unwrap_or(cursor), owed, bytes_max))
@@ -119,6 +120,14 @@ impl Keeper {
     /// Where it is.
     pub(in crate::control) fn path(&self) -> &Path {
         self.writer.path()
+    }
+
+    /// Takes a verdict.
+    pub(super) fn judged(&mut self, verdict: Verdict) {
+        self.writer.push(&match verdict {
+            Verdict::Quarantine { number, .. } => Record::Quarantine(number),
+            Verdict::Bypass { part, block } => Record::Bypass(Bypass { part, block }),
+        });
     }
 
     /// Takes a record of the log.

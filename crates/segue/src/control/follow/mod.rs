@@ -90,6 +90,8 @@ pub(super) struct Follower {
     block: u64,
     /// The next record of the log.
     record: u64,
+    /// Verdicts that are in the journal.
+    verdicts: usize,
     samples: Vec<f32>,
     news: Channel<News>,
     marked: Instant,
@@ -109,7 +111,17 @@ impl Follower {
         let block_of_recorder = recorder.as_ref().map_or(played, Recorder::next_block);
         let record = keeper.as_ref().map_or(head, Keeper::next_record);
         let block = block_of_keeper.min(block_of_recorder);
-        Self { block, record, samples, keeper, recorder, news, marked: Instant::now(), sources }
+        Self {
+            block,
+            record,
+            verdicts: 0,
+            samples,
+            keeper,
+            recorder,
+            news,
+            marked: Instant::now(),
+            sources,
+        }
     }
 
     /// Follows until the end of the show. The thread's body.
@@ -149,6 +161,7 @@ impl Follower {
         let played = self.sources.tap.head();
         // The log after the tap's head: what was played was sealed before.
         self.follow_log();
+        self.follow_verdicts();
         let until = played.min(self.block + BLOCKS_AT_ONCE);
         let moved = self.block < until;
         while self.block < until {
@@ -195,6 +208,17 @@ impl Follower {
                 }
             }
         }
+    }
+
+    /// Verdicts before the hashes of the blocks they are about, unless those were made up.
+    fn follow_verdicts(&mut self) {
+        let verdicts = self.sources.orders.verdicts();
+        let count = verdicts.count();
+        if let Some(keeper) = &mut self.keeper {
+            let new = (self.verdicts..count).filter_map(|index| verdicts.read(index));
+            new.for_each(|verdict| keeper.judged(verdict));
+        }
+        self.verdicts = count;
     }
 
     fn record_block(&mut self) {
@@ -263,6 +287,8 @@ impl Follower {
         // From the state on, log and tap are read again: they still hold that much.
         self.block = self.block.min(next.next_block());
         self.record = self.record.min(next.next_record());
+        // It stands for itself, with all that was ever found to be poison.
+        self.verdicts = 0;
         let path = next.path().to_owned();
         self.keeper = Some(next);
         let _ = self.news.send(News::Journal(path));
@@ -309,6 +335,7 @@ impl Follower {
 
     fn finish(&mut self) {
         self.follow_log();
+        self.follow_verdicts();
         // No further journal any more: it would begin before the end and have to be filled.
         let marked = self.mark_journal();
         let ended = self.keeper.take().map_or(Ok(()), |keeper| keeper.end(self.block));

@@ -53,6 +53,12 @@ impl Senders {
         origin
     }
 
+    /// Who has this number, if it is still known.
+    pub(crate) fn sender(&self, origin: u32) -> Option<Sender> {
+        let mut known = self.known.iter();
+        known.find(|(_, known)| known.origin == origin).map(|(sender, _)| *sender)
+    }
+
     fn forget_oldest(&mut self) {
         // Half of them at once: looking for the oldest at every stranger would be slow.
         let mut heard: Vec<u64> = self.known.values().map(|known| known.heard).collect();

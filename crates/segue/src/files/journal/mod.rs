@@ -9,5 +9,7 @@ mod record;
 mod writer;
 
 pub(crate) use reader::{Damage, JournalReader};
-pub(crate) use record::{Checkpoint, Command, Gap, Hashes, Header, JournalError, Mark, Record};
+pub(crate) use record::{
+    Bypass, Checkpoint, Command, Gap, Hashes, Header, JournalError, Mark, Record,
+};
 pub(crate) use writer::JournalWriter;

@@ -105,7 +105,7 @@ impl JournalReader {
             Record::Checkpoint(checkpoint) => checkpoint.block,
             Record::Mark(mark) => mark.block,
             Record::Gap(gap) => gap.from_block,
-            Record::Quarantine(_) => self.block,
+            Record::Quarantine(_) | Record::Bypass(_) => self.block,
             Record::End(blocks) => *blocks,
             Record::Concealed(block) => *block + 1,
         };

@@ -132,6 +132,16 @@ pub(crate) struct Gap {
     pub(crate) to_record: u64,
 }
 
+/// A module was out of the signal from this block on, and the commands of the block for it
+/// were not applied.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Bypass {
+    /// Which module, by its place in the plan.
+    pub(crate) part: u32,
+    /// From which block on.
+    pub(crate) block: u64,
+}
+
 /// One entry of a journal after its header.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Record {
@@ -147,6 +157,8 @@ pub(crate) enum Record {
     Gap(Gap),
     /// The command of this number was never applied.
     Quarantine(u64),
+    /// A module was taken out.
+    Bypass(Bypass),
     /// The show ended in order before this block.
     End(u64),
     /// Nobody had this block when it was due: what was heard was made up.
@@ -167,6 +179,7 @@ impl Record {
             Self::Quarantine(it) => framed(7, it),
             Self::End(it) => framed(8, it),
             Self::Concealed(it) => framed(9, it),
+            Self::Bypass(it) => framed(10, it),
         }
     }
 
@@ -181,6 +194,7 @@ impl Record {
             7 => Self::Quarantine(decode(payload)?),
             8 => Self::End(decode(payload)?),
             9 => Self::Concealed(decode(payload)?),
+            10 => Self::Bypass(decode(payload)?),
             _ => return None,
         })
     }

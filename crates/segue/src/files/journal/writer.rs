@@ -97,7 +97,7 @@ mod tests {
     use std::fs;
     use std::path::Path;
 
-    use super::super::{Checkpoint, Command, Damage, Gap, Hashes, Header, Mark, Record};
+    use super::super::{Bypass, Checkpoint, Command, Damage, Gap, Hashes, Header, Mark, Record};
     use super::{JournalReader, JournalWriter};
 
     fn header() -> Header {
@@ -130,6 +130,7 @@ mod tests {
             Record::Mark(Mark { block: 20, at_ns: 1 << 60 }),
             Record::Gap(Gap { from_block: 21, to_record: 40 }),
             Record::Quarantine(9),
+            Record::Bypass(Bypass { part: 3, block: 9 }),
             Record::Concealed(44),
             Record::End(50),
         ]

@@ -27,6 +27,8 @@ pub(super) struct Devices {
     is_auto: bool,
     asked: String,
     stream: Option<OpenStream>,
+    /// The stream that was seen to call before block 0.
+    proven: Option<Driver>,
     /// What was held last, as `kind:name`, and what has become of it.
     held: Option<(String, String)>,
     /// What was said of the last stream that was closed, until one drives.
@@ -49,6 +51,7 @@ impl Devices {
             is_auto: asked == Device::Auto,
             asked: asked.to_string(),
             stream: None,
+            proven: None,
             held: None,
             given_up: None,
             reasons: Vec::new(),
@@ -88,19 +91,15 @@ impl Devices {
         self.watch = Some(DriverWatch::new(shape));
     }
 
-    /// Whether an open stream has yet to call: the music waits for it, for a while.
+    /// Whether an open stream has yet to show that it calls as a device does: the music waits
+    /// for it, for a while.
     pub(super) fn is_awaited(&self) -> bool {
-        let seen = self.stream.as_ref().map(|stream| stream.line.look());
-        seen.is_some_and(|seen| seen.calls < 2 && !seen.lost)
+        self.proven.is_none() && self.stream.is_some()
     }
 
-    /// Who drives first: a stream that calls, else the timer.
+    /// Who drives first: a stream that has been seen to call, else the timer.
     pub(super) fn first(&self) -> Driver {
-        let calls = self.stream.as_ref().map(|stream| (stream.line.look(), stream.line.driver()));
-        match calls {
-            Some((seen, driver)) if seen.calls >= 2 && !seen.lost => driver,
-            _ => TIMER,
-        }
+        self.proven.filter(|_| self.stream.is_some()).unwrap_or(TIMER)
     }
 
     /// The longest period to be expected, in frames.
@@ -115,10 +114,16 @@ impl Devices {
             self.hear(news, status);
         }
         let holder = self.deck.token.holder();
-        let Some(watch) = self.watch.as_mut().filter(|_| holder != NOBODY) else { return };
+        // Before block 0 a stream is tried as if the timer drove.
+        let begun = holder != NOBODY;
+        let holder = if begun { holder } else { TIMER };
+        let Some(watch) = self.watch.as_mut() else { return };
         let seen = self.stream.as_ref().map(|stream| stream.line.look());
         for step in watch.step(now_ns, holder, seen) {
-            self.carry_out(step, status);
+            match step {
+                Move::Hand(driver) if !begun => self.proven = Some(driver),
+                step => self.carry_out(step, status),
+            }
         }
         self.tell_numbers(status);
     }
@@ -215,6 +220,7 @@ impl Devices {
         if let Some(opener) = &self.opener {
             opener.close(number, loss);
         }
+        self.proven = None;
         if let Some(stream) = self.stream.take() {
             self.held = Some((format!("{}:{}", stream.kind.as_str(), stream.name), what));
         }
