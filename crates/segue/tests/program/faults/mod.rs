@@ -1,6 +1,7 @@
 //! Workers and control hurt in every way there is; heard: nothing.
 
 mod own;
+mod poison;
 
 use rosc::OscType;
 use rustix::process::Signal;
