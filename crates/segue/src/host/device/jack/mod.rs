@@ -8,7 +8,7 @@ mod wires;
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
-use std::sync::atomic::Ordering::Release;
+use std::sync::atomic::Ordering::{Acquire, Release};
 use std::sync::mpsc::{self, Sender};
 use std::thread::{self, JoinHandle};
 
@@ -72,8 +72,14 @@ impl Backend for Jack {
         reporter.period(period);
         let (notes, heard) = mpsc::channel();
         let fresh = Arc::new(AtomicBool::new(true));
-        let ear = Ear { reporter: reporter.clone(), rate, fresh: fresh.clone(), notes };
-        let notes = ear.notes.clone();
+        let unclocked = Arc::new(AtomicBool::new(false));
+        let ear = Ear {
+            reporter: reporter.clone(),
+            rate,
+            fresh: fresh.clone(),
+            unclocked: unclocked.clone(),
+            notes: notes.clone(),
+        };
         let mut filler = Filler::new(caller, fresh);
         client
             .play(move |outputs| filler.fill(outputs), move |event| ear.hear(event))
@@ -92,7 +98,7 @@ impl Backend for Jack {
             rate,
             period,
             note: remark(missing, wish.period.filter(|wished| *wished != period), period),
-            stream: Box::new(Playing { client, notes, keeper: Some(keeper) }),
+            stream: Box::new(Playing { client, unclocked, notes, keeper: Some(keeper) }),
         })
     }
 }
@@ -112,6 +118,8 @@ struct Ear {
     rate: u32,
     /// The thread that plays has to ask for its priority.
     fresh: Arc<AtomicBool>,
+    /// The server has no clock for now.
+    unclocked: Arc<AtomicBool>,
     notes: Sender<Note>,
 }
 
@@ -127,6 +135,7 @@ impl Ear {
             }
             Event::Freewheel(on) => {
                 self.reporter.freewheel(on);
+                self.unclocked.store(on, Release);
                 // The library takes its thread's priority away for this time, and gives it
                 // another one afterwards.
                 return self.fresh.store(!on, Release);
@@ -143,12 +152,17 @@ impl Ear {
 /// A stream.
 struct Playing {
     client: Arc<Client>,
+    unclocked: Arc<AtomicBool>,
     notes: Sender<Note>,
     keeper: Option<JoinHandle<()>>,
 }
 
 impl Stream for Playing {
     fn about(&self) -> Vec<String> {
+        if self.unclocked.load(Acquire) {
+            // It takes the wires to the hardware away for this time.
+            return vec!["the JACK server freewheels: it plays to files, not to the ear".into()];
+        }
         let (outputs, connections) = (self.client.outputs(), self.client.connections());
         if connections.iter().all(Vec::is_empty) {
             return vec!["its ports are connected to nothing".into()];

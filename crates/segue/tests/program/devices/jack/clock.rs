@@ -2,7 +2,7 @@
 
 use rustix::process::Signal;
 
-use super::{BLOCK, assert_unconcealed, wait_jack};
+use super::{BLOCK, assert_unconcealed, problems, wait_jack};
 use crate::devices::servers::jack::Jackd;
 use crate::devices::{SECOND, begin, replay};
 use crate::engine::{counter, playhead, primary};
@@ -23,6 +23,28 @@ fn periods_short_long_and_odd_play_the_same() {
         let stretch = heard.one_stretch_of(&replay(&ended));
         assert!(stretch.heard.len() as u64 > SECOND / 4, "at {period}: {stretch:?}");
     }
+}
+
+#[test]
+fn a_server_that_does_not_wait_for_its_clients_hears_the_same() {
+    let Some(mut server) = Jackd::absent(48_000, 512) else { return };
+    server.run_ahead();
+    server.begin();
+    let engine = begin(server.engine("jack"));
+    wait_jack(&engine);
+    let recorder = server.record();
+    engine.hurt(primary(&engine.status()), Signal::KILL);
+    engine.wait_whole(1);
+    recorder.wait(SECOND / 2);
+    let status = wait_jack(&engine);
+    let ended = engine.stop();
+    let heard = recorder.finish();
+    assert_unconcealed(&status);
+    // From being asked for to being heard: a period, the lead, and the two that this server
+    // keeps.
+    let ms = status["engine"]["latency_ms"].as_f64().expect("a latency");
+    assert_eq!((ms * 48.0).round() as u64, 512 + 32 * BLOCK + 2 * 512, "{status:#}");
+    heard.one_stretch_of(&replay(&ended));
 }
 
 #[test]
@@ -56,12 +78,16 @@ fn a_server_without_a_clock_hears_every_sample_whoever_is_killed() {
     let recorder = server.record();
     let from = playhead(&engine.status());
     assert!(server.tool("jack_freewheel", &["y"]).status.success());
+    engine.wait("it is told that nobody can hear it", |status| {
+        problems(status).contains("freewheels")
+    });
     engine.play_on(4 * SECOND / BLOCK);
     engine.hurt(primary(&engine.status()), Signal::KILL);
     engine.wait_whole(1);
     engine.play_on(4 * SECOND / BLOCK);
     assert!(server.tool("jack_freewheel", &["n"]).status.success());
     recorder.wait(SECOND / 4);
+    engine.wait("nothing is wrong any more", |status| problems(status) == "[]");
     let status = wait_jack(&engine);
     let ended = engine.stop();
     let heard = recorder.finish();

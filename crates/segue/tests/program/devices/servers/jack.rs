@@ -19,7 +19,7 @@ const WAV_HEAD: u64 = 44;
 /// what the recorder cannot keep it drops sample by sample.
 const BUFFER: &str = "8388608";
 
-/// A server that is asked to end has so long.
+/// Who is asked to end has so long.
 const GOODBYE: Duration = Duration::from_secs(2);
 
 /// Names for servers: JACK knows eight at a time, and forgets one that was killed only when
@@ -32,6 +32,7 @@ pub(crate) struct Jackd {
     /// Nobody else uses the name meanwhile.
     _lock: fs::File,
     options: Vec<String>,
+    is_ahead: bool,
     child: Option<Child>,
     folder: tempfile::TempDir,
     recordings: u32,
@@ -53,12 +54,25 @@ impl Jackd {
         let (name, lock) = until("a name for a server is free", free_name);
         let options = vec![format!("-r{rate}"), format!("-p{period}")];
         let folder = tempfile::tempdir().expect("a temporary folder");
-        Some(Self { name, _lock: lock, options, child: None, folder, recordings: 0 })
+        Some(Self {
+            name,
+            _lock: lock,
+            options,
+            is_ahead: false,
+            child: None,
+            folder,
+            recordings: 0,
+        })
     }
 
     /// Runs at another rate and period from the next start on.
     pub(crate) fn change(&mut self, rate: u32, period: u32) {
         self.options = vec![format!("-r{rate}"), format!("-p{period}")];
+    }
+
+    /// Plays a period ahead of its clients from the next start on.
+    pub(crate) fn run_ahead(&mut self) {
+        self.is_ahead = true;
     }
 
     /// Starts it and waits until clients may come; without real-time priority where the machine
@@ -84,9 +98,13 @@ impl Jackd {
     fn spawn(&self, priority: &[&str]) -> Child {
         let log = fs::File::create(self.folder.path().join("jackd.log")).expect("a log");
         let mut command = self.command("jackd");
-        // In step with its clients: a period is over when all have played theirs.
-        command.args(["-n", &self.name]).args(priority).args(["-S", "-d", "dummy"]);
-        command.args(&self.options).args(["-C", "0", "-P", "2"]);
+        // Patient: else a recorder that is two periods late misses one for good.
+        command.args(["-n", &self.name, "-t500"]).args(priority);
+        if !self.is_ahead {
+            // In step with its clients: a period is over when all have played theirs.
+            command.arg("-S");
+        }
+        command.args(["-d", "dummy"]).args(&self.options).args(["-C", "0", "-P", "2"]);
         command.stdout(log.try_clone().expect("a file")).stderr(log);
         command.spawn().expect("jackd is installed")
     }
@@ -181,17 +199,26 @@ impl Jackd {
 
 impl Drop for Jackd {
     fn drop(&mut self) {
-        if let Some(child) = self.child.as_mut() {
-            // Asked to end it gives its memory back; a stopped one first has to hear of it.
-            hurt(child, Signal::CONT);
-            hurt(child, Signal::TERM);
-            let began = Instant::now();
-            while began.elapsed() < GOODBYE && matches!(child.try_wait(), Ok(None)) {
-                std::thread::yield_now();
-            }
+        if let Some(mut child) = self.child.take() {
+            // Asked to end it gives its memory back.
+            goodbye(&mut child);
         }
-        self.kill();
+        self.tidy_up();
     }
+}
+
+/// Ends a process that may be stopped, in order if it can.
+fn goodbye(child: &mut Child) {
+    if matches!(child.try_wait(), Ok(None)) {
+        hurt(child, Signal::CONT);
+        hurt(child, Signal::TERM);
+    }
+    let began = Instant::now();
+    while began.elapsed() < GOODBYE && matches!(child.try_wait(), Ok(None)) {
+        std::thread::yield_now();
+    }
+    let _ = child.kill();
+    let _ = child.wait();
 }
 
 /// A name that no other test uses now, on this machine.
@@ -210,8 +237,8 @@ pub(crate) struct Client(Child);
 
 impl Drop for Client {
     fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
+        // A client that is killed holds up the server until it runs out of patience.
+        goodbye(&mut self.0);
     }
 }
 
