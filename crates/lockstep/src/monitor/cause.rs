@@ -64,8 +64,8 @@ impl Evidence {
             Self::Build(build) => format!("is of another build ({build:016x})"),
             Self::Over => match process {
                 Process::Killed { signal: SIGXCPU } => {
-                    "killed by SIGXCPU: it used more processor time at once than a limit allows \
-                     (RLIMIT_RTTIME, which rtkit wants, or RLIMIT_CPU)"
+                    "killed by SIGXCPU, as who uses more processor time at once than a limit \
+                     allows (RLIMIT_RTTIME, which rtkit wants, or RLIMIT_CPU)"
                         .to_owned()
                 }
                 Process::Killed { signal } => format!("killed by {}", signal_name(*signal)),

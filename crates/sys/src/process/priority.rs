@@ -191,6 +191,42 @@ mod tests {
     }
 
     #[test]
+    fn the_order_holds_below_any_limit_that_leaves_room_for_it() {
+        let order = [Urgency::Playout, Urgency::Monitor, Urgency::Standby, Urgency::Primary];
+        for limit in [4, 20, 74, 75, 99, 1000] {
+            let levels = order.map(|urgency| urgency.level_within(limit));
+            assert!(levels.windows(2).all(|pair| pair[0] > pair[1]), "{limit}: {levels:?}");
+            assert!(levels[0] <= 99 && levels[0] as u32 <= limit && levels[3] >= 1);
+        }
+        assert_eq!(order.map(|urgency| urgency.level_within(1)), [1; 4]);
+    }
+
+    #[test]
+    fn less_priority_is_taken_and_seen_from_another_thread() {
+        let (tell, hear) = std::sync::mpsc::channel();
+        let (end, wait) = std::sync::mpsc::channel::<()>();
+        let asked = thread::spawn(move || {
+            tell.send((crate::process::thread_id(), ask_realtime(Urgency::Standby).is_ok()))
+                .unwrap();
+            let _ = wait.recv();
+        });
+        let (other, granted) = hear.recv().unwrap();
+        let level = |of| super::scheduling(of).map(|it| it.level);
+        if granted {
+            assert_eq!(level(other), Some(68));
+            super::lower_realtime(other, 3).unwrap();
+            assert_eq!(level(other), Some(3));
+        } else {
+            assert_eq!(level(other), Some(0));
+        }
+        drop(end);
+        asked.join().unwrap();
+        while level(other).is_some() {
+            thread::yield_now();
+        }
+    }
+
+    #[test]
     fn shared_memory_is_made_whatever_the_limit_on_files_and_the_limit_comes_back() {
         use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
         super::ignore_file_size_signal();

@@ -124,7 +124,10 @@ impl Engine {
                 ]
             }
             Self::None(port) => {
-                let text = format!("none runs on port {port}; only the machine was looked at");
+                let text = format!(
+                    "none runs on port {port}, so only the machine was looked at; `--osc PORT` \
+                     looks at one elsewhere"
+                );
                 vec![Finding::ok(check, text)]
             }
             Self::Stopped(pid) => {

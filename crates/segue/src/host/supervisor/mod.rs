@@ -118,9 +118,11 @@ fn start(settings: &Settings) -> Result<Watch, Failure> {
     })
 }
 
-/// Its pages are there by now; without the privilege it goes on.
+/// Its pages are there by now; without the privilege it goes on. On a thread of its own: for a
+/// large state it takes longer than rtkit lets this one run.
 fn keep_pages() {
-    if let Err(error) = priority::lock_memory() {
+    let locked = std::thread::spawn(priority::lock_memory).join();
+    if let Ok(Err(error)) = locked {
         tracing::warn!(
             "memory is not locked ({error}): under pressure pages may have to be read from a \
              disk. The cure: {}",

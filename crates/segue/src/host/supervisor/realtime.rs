@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 use segue_lockstep::memory::orders::Orders;
 use segue_lockstep::memory::status::Status;
 use segue_lockstep::monitor::State;
-use segue_sys::process::priority::{self, Urgency};
+use segue_sys::process::priority::{self, Scheduling, Urgency};
 use segue_sys::process::{Child, Order, Spawner};
 
 use crate::host::cures;
@@ -171,19 +171,14 @@ impl Patron {
             };
             self.most = Some(most);
             let level = urgency.level_within(most).unsigned_abs();
-            let Some(now) = priority::scheduling(thread) else { continue };
-            if now.level == level || now.level > 0 && !now.takes_turns {
-                continue;
-            }
-            if now.level > level {
-                // Everybody may have less; it is not worth a question.
-                let _ = priority::lower_realtime(thread, level.cast_signed());
-                continue;
-            }
-            match self.ask(Ask::Grant { pid, thread, level }) {
-                // It has ended meanwhile.
-                Err(_) if priority::scheduling(thread).is_none() => {}
-                answer => last = Ok(answer?),
+            match lacks(priority::scheduling(thread), level) {
+                Lack::Nothing => {}
+                // A thread that has ended meanwhile needs nothing any more.
+                Lack::TooMuch => drop(priority::lower_realtime(thread, level.cast_signed())),
+                Lack::Priority => match self.ask(Ask::Grant { pid, thread, level }) {
+                    Err(_) if priority::scheduling(thread).is_none() => {}
+                    answer => last = Ok(answer?),
+                },
             }
         }
         last
@@ -278,6 +273,29 @@ impl Patron {
     }
 }
 
+/// What a thread has to be given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Lack {
+    /// It has what it should have, or was given priority by somebody else, or has ended.
+    Nothing,
+    /// It became primary: everybody may have less, and that is not worth a question.
+    TooMuch,
+    /// It has none, or too little.
+    Priority,
+}
+
+/// What a thread lacks that should have `level` of rtkit's.
+fn lacks(now: Option<Scheduling>, level: u32) -> Lack {
+    match now {
+        None => Lack::Nothing,
+        // rtkit gives turns; what does not take turns is of the kernel or a server's library.
+        Some(Scheduling { level: has, takes_turns: false }) if has > 0 => Lack::Nothing,
+        Some(Scheduling { level: has, .. }) if has > level => Lack::TooMuch,
+        Some(Scheduling { level: has, .. }) if has < level => Lack::Priority,
+        Some(_) => Lack::Nothing,
+    }
+}
+
 /// Starts a clerk.
 fn employ() -> std::io::Result<(Child, Spawner)> {
     // Its own: the kernel ends a child with the thread that started it, and this one lives on.
@@ -288,4 +306,22 @@ fn employ() -> std::io::Result<(Child, Spawner)> {
     let hello = Hello { parent: std::process::id(), build: wire::build()? };
     child.socket().send(&wire::encode(&hello)?, &[])?;
     Ok((child, spawner))
+}
+
+#[cfg(test)]
+mod tests {
+    use segue_sys::process::priority::Scheduling;
+
+    use super::{Lack, lacks};
+
+    #[test]
+    fn only_who_has_too_little_is_asked_for_and_what_others_gave_is_left() {
+        let has = |level, takes_turns| Some(Scheduling { level, takes_turns });
+        assert_eq!(lacks(has(0, false), 18), Lack::Priority);
+        assert_eq!(lacks(has(17, true), 18), Lack::Priority);
+        assert_eq!(lacks(has(18, true), 18), Lack::Nothing);
+        assert_eq!(lacks(has(18, true), 17), Lack::TooMuch);
+        assert_eq!(lacks(has(65, false), 20), Lack::Nothing);
+        assert_eq!(lacks(None, 20), Lack::Nothing);
+    }
 }
