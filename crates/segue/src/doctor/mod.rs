@@ -16,6 +16,7 @@ use std::process::ExitCode;
 use serde_json::json;
 
 use crate::cli::config::Config;
+use crate::cli::device::Device;
 use crate::cli::output::tell;
 use crate::cli::settings::Settings;
 use crate::cli::{DoctorArgs, RunArgs};
@@ -27,8 +28,13 @@ use machine::Machine;
 
 /// Looks, tells, and says with its exit whether something stands in the way of sound.
 pub(crate) fn doctor(args: &DoctorArgs, config: &Config) -> Result<ExitCode, Failure> {
-    let asked =
-        RunArgs { osc: args.engine.osc.clone(), show: args.show.clone(), ..RunArgs::default() };
+    let asked = RunArgs {
+        osc: args.engine.osc.clone(),
+        show: args.show.clone(),
+        // One that this build does not have shall not keep it from looking.
+        device: Some(Device::Auto),
+        ..RunArgs::default()
+    };
     let settings = Settings::resolve(&asked, config)?;
     let machine = Machine::look(&settings).judge();
     let engine = Engine::look(address(&args.engine)).judge(args.engine.osc.is_some());

@@ -122,21 +122,27 @@ pub fn is_realtime() -> bool {
 /// limit in force is raised as far as it may be.
 #[must_use]
 pub fn realtime_limit() -> u32 {
-    let Rlimit { current, maximum } = rustix::process::getrlimit(Resource::Rtprio);
+    raised(Resource::Rtprio).map_or(99, |limit| u32::try_from(limit).unwrap_or(99).min(99))
+}
+
+/// The limit in force after it was raised as far as it may be; none for no limit.
+fn raised(resource: Resource) -> Option<u64> {
+    let Rlimit { current, maximum } = rustix::process::getrlimit(resource);
     let raised = Rlimit { current: maximum, maximum };
-    let granted = match rustix::process::setrlimit(Resource::Rtprio, raised) {
+    match rustix::process::setrlimit(resource, raised) {
         Ok(()) => maximum,
         Err(_) => current,
-    };
-    granted.map_or(99, |limit| u32::try_from(limit).unwrap_or(99).min(99))
+    }
 }
 
 /// Keeps the pages this process has now in memory. Later ones are not included: that would
-/// turn a limit met later into an allocation that fails.
+/// turn a limit met later into an allocation that fails. The limit in force is raised as far as
+/// it may be.
 ///
 /// # Errors
 /// Without the privilege, beyond the limit for locked memory.
 pub fn lock_memory() -> io::Result<()> {
+    raised(Resource::Memlock);
     Ok(rustix::mm::mlockall(rustix::mm::MlockAllFlags::CURRENT)?)
 }
 

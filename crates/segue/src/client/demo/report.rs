@@ -94,7 +94,7 @@ impl Report {
             let lacks = if self.realtime {
                 "it was busy with other things; a longer --lead helps"
             } else {
-                "it grants no real-time priority: see `ulimit -r`, or LimitRTPRIO in a unit"
+                "it grants no real-time priority; `segue doctor` tells the cure"
             };
             tell!("this machine was late: {lacks}");
         }

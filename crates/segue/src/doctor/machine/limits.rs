@@ -62,7 +62,7 @@ impl Limits {
             .is_ok_and(|it| it.effective.contains(rustix::thread::CapabilitySet::IPC_LOCK));
         Self {
             priority,
-            locked: getrlimit(Resource::Memlock).current.filter(|_| !privileged),
+            locked: getrlimit(Resource::Memlock).maximum.filter(|_| !privileged),
             lock: priority::lock_memory().map_err(|error| error.to_string()),
             files: getrlimit(Resource::Nofile).maximum,
         }

@@ -30,7 +30,6 @@ fn a_muted_sink_is_found_and_sounds_after_the_cure() {
         let found = look(&server.front, &engine);
         (stage(&found, "device")["grade"] == "bad").then_some(found)
     });
-    assert_eq!(found["first_silent"], "device", "{found:#}");
     let cure = stage(&found, "device")["cure"][0].as_str().expect("a cure");
     let arguments: Vec<&str> = cure.split(' ').collect();
     assert_eq!(arguments[0], "pactl", "{cure}");
