@@ -75,6 +75,12 @@ impl Child {
         }
     }
 
+    /// Its process id.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.pid
+    }
+
     /// Whether it runs at all.
     #[must_use]
     pub fn is_running(&self) -> bool {

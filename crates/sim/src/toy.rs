@@ -29,6 +29,8 @@ pub enum Poison {
     CrashInRender,
     /// It arms a part, which loops when it is rendered.
     LoopInRender,
+    /// It changes the state of one process silently: the one named where the part else is.
+    Stain,
 }
 
 /// What a poisoned process does instead of going on.
@@ -50,16 +52,18 @@ pub fn poison(how: Poison, part: u32) -> Payload {
 #[derive(Clone, Debug)]
 pub struct Toy {
     channels: usize,
+    /// Which process this is; no part of any state.
+    process: u32,
     state: Vec<u64>,
 }
 
 impl Toy {
     /// A toy in its first state.
     #[must_use]
-    pub fn new(channels: usize) -> Self {
+    pub fn new(channels: usize, process: u32) -> Self {
         let mut state: Vec<u64> = (1..=WORDS as u64).collect();
         state[ARMED..].fill(0);
-        Self { channels, state }
+        Self { channels, process, state }
     }
 
     fn stir(&mut self, at: usize, with: u64) -> u64 {
@@ -75,6 +79,8 @@ impl Instrument for Toy {
             match payload[1] {
                 0 => die(Agony::Crash),
                 1 => die(Agony::Loop),
+                4 if payload[2] == u64::from(self.process) => self.state[40] ^= 1 << 7,
+                4 => {}
                 how => self.state[ARMED] = (how - 1) << 32 | (payload[2] + 1),
             }
         }

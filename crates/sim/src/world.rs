@@ -302,10 +302,11 @@ impl World {
         let Some(child) = &mut self.children[slot] else { return };
         let (orders, slots) = (&self.orders, &self.slots);
         let shape = self.shape;
+        let pid = child.pid();
         let sit = |generation| {
             let parts =
                 worker::Parts { orders: orders.clone(), slots: slots.clone(), slot, generation };
-            Worker::sit(Toy::new(shape.channels), shape, parts, BUILD)
+            Worker::sit(Toy::new(shape.channels, pid), shape, parts, BUILD)
         };
         let (tick_ns, render_ns) = (self.tick_ns, self.config.render_ns);
         child.run(self.now_ns, tick_ns, render_ns, &self.slots[slot], sit);

@@ -215,7 +215,7 @@ fn a_joiner_that_comes_out_different_never_counts() {
     }
     world.run_until("the joiner leaves", |world| world.counter(Deaths) >= 2);
     let told = world.status.deaths();
-    assert!(told[1].last_words.contains("came out different"), "{:?}", told[1]);
+    assert!(told[1].cause.contains("differs from what others have"), "{:?}", told[1]);
     world.settle();
     play(&mut world, 50);
     assert_eq!((world.counter(NoneReads), world.counter(Failovers)), (0, 0));

@@ -29,10 +29,11 @@ const PENDING: usize = 12;
 const URGE: usize = 13;
 const POSITION: usize = 14;
 const FIXED: usize = 15;
+const TRUSTED: usize = 40;
 const GENERATIONS: usize = 16;
 const FIXED_AT: usize = 24;
 const FIXED_WORDS: usize = 4;
-const LOG: usize = 32;
+const LOG: usize = 48;
 const RECORD_WORDS: usize = 6;
 const VERDICTS: usize = LOG + Ring::<Region>::words_for(LOG_DEPTH, RECORD_WORDS);
 
@@ -256,6 +257,17 @@ impl Orders {
     #[must_use]
     pub fn pending(&self) -> u64 {
         self.region.load(PENDING, Acquire)
+    }
+
+    /// The newest block before which two workers had the same state, if ever. `[any]`
+    #[must_use]
+    pub fn trusted(&self) -> Option<u64> {
+        self.region.load(TRUSTED, Acquire).checked_sub(1)
+    }
+
+    /// Two workers had the same state before this block. `[any]`
+    pub fn set_trusted(&self, block: u64) {
+        self.region.store(TRUSTED, block + 1, Release);
     }
 
     /// The log number from which on somebody may still need the records. `[any]`

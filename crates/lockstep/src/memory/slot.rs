@@ -24,6 +24,10 @@ const CRUMB_BLOCK: usize = 6;
 const CURSOR: usize = 7;
 const BUILD: usize = 8;
 const CHECKPOINT: usize = 9;
+const STATE_BLOCK: usize = 10;
+const STATE_HASH: usize = 11;
+const BEGUN_FROM: usize = 12;
+const DISAGREES: usize = 13;
 
 /// First word of the dying note; its layout is the fatal-signal handler's.
 pub const NOTE_AT: usize = 64;
@@ -220,7 +224,7 @@ impl Slot {
     /// written last. `[any]`
     pub fn sit(&self, generation: u64, build: u64) {
         self.region.store(GENERATION, 0, Release);
-        for word in PUBLISHED..=CHECKPOINT {
+        for word in PUBLISHED..=DISAGREES {
             self.region.store(word, 0, Release);
         }
         for word in NOTE_AT..NOTE_AT + NOTE_WORDS {
@@ -246,6 +250,46 @@ impl Slot {
     /// Says which checkpoint is the newest here. `[audio]`
     pub fn set_checkpoint(&self, block: u64) {
         self.region.store(CHECKPOINT, block + 1, Release);
+    }
+
+    /// Says what the whole state before a block hashes to, so that two can be compared.
+    /// `[audio]`
+    pub fn set_state_hash(&self, block: u64, hash: u64) {
+        self.region.store(STATE_BLOCK, 0, Release);
+        self.region.store(STATE_HASH, hash, Release);
+        self.region.store(STATE_BLOCK, block + 1, Release);
+    }
+
+    /// The newest block before which the state was hashed, and the hash. `[any]`
+    #[must_use]
+    pub fn state_hash(&self) -> Option<(u64, u64)> {
+        let block = self.region.load(STATE_BLOCK, Acquire);
+        let hash = self.region.load(STATE_HASH, Acquire);
+        let again = self.region.load(STATE_BLOCK, Acquire);
+        (block == again).then(|| block.checked_sub(1)).flatten().map(|block| (block, hash))
+    }
+
+    /// Says from which block on a joiner replays. `[control]`
+    pub fn set_begun_from(&self, block: u64) {
+        self.region.store(BEGUN_FROM, block + 1, Release);
+    }
+
+    /// From which block on the guest replayed, if it joined. `[any]`
+    #[must_use]
+    pub fn begun_from(&self) -> Option<u64> {
+        self.region.load(BEGUN_FROM, Acquire).checked_sub(1)
+    }
+
+    /// A joiner says which block came out different from what somebody in lockstep has.
+    /// `[audio]`
+    pub fn set_disagrees(&self, block: u64) {
+        self.region.store(DISAGREES, block + 1, Release);
+    }
+
+    /// The block a joiner has otherwise than somebody in lockstep. `[any]`
+    #[must_use]
+    pub fn disagrees(&self) -> Option<u64> {
+        self.region.load(DISAGREES, Acquire).checked_sub(1)
     }
 
     /// Writes a block into the ring. `[audio]`

@@ -20,8 +20,10 @@ pub enum Evidence {
     Overwritten,
     /// It had work and did nothing for so long, in nanoseconds.
     Starved(u64),
-    /// Its block differs from the primary's.
+    /// Its block, or its state before it, differs from what others have.
     Diverged(u64),
+    /// Its block differs from what follows from the state that two had agreed on.
+    Overruled(u64),
     /// It is of another build.
     Build(u64),
     /// The kernel says it is over.
@@ -34,7 +36,11 @@ impl Evidence {
     pub fn is_own_fault(&self, process: &Process) -> bool {
         match self {
             Self::Note(note) => note.is_own_fault(),
-            Self::Looping(_) | Self::BadBlock | Self::Diverged(_) | Self::Build(_) => true,
+            Self::Looping(_)
+            | Self::BadBlock
+            | Self::Diverged(_)
+            | Self::Overruled(_)
+            | Self::Build(_) => true,
             Self::Stopped | Self::Starved(_) | Self::Overwritten => false,
             Self::Over => matches!(process, Process::Exited { .. } | Process::Failed),
         }
@@ -60,7 +66,10 @@ impl Evidence {
             Self::BadBlock => "published a damaged block".to_owned(),
             Self::Overwritten => "its slot was written over by somebody else".to_owned(),
             Self::Starved(ns) => format!("had work and did none for {:.0} ms", ms(*ns)),
-            Self::Diverged(block) => format!("block {block} differs from the primary's"),
+            Self::Diverged(block) => format!("block {block} differs from what others have"),
+            Self::Overruled(block) => {
+                format!("block {block} differs from what follows from the trusted checkpoint")
+            }
             Self::Build(build) => format!("is of another build ({build:016x})"),
             Self::Over => match process {
                 Process::Killed { signal: SIGXCPU } => {

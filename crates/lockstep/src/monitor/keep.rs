@@ -5,6 +5,7 @@ use super::Monitor;
 use super::act::Action;
 use super::guest::State;
 use super::observe::Observation;
+use crate::memory::orders::LOG_DEPTH;
 
 impl Monitor {
     /// Gives free what nobody can need any more. Cursors come from workers, so a wild one is
@@ -21,6 +22,13 @@ impl Monitor {
         let Some((_, mut keep)) = claims.len().checked_sub(2).map(|older| claims[older]) else {
             return;
         };
+        // The one that two agreed on, unless half the log would be held for it.
+        let trusted = claims.iter().rev().find(|(block, _)| Some(*block) <= seen.trusted);
+        if let Some((_, cursor)) = trusted
+            && cursor + LOG_DEPTH as u64 / 2 > seen.head
+        {
+            keep = keep.min(*cursor);
+        }
         for (guest, slot) in self.guests.iter().zip(&seen.slots) {
             let reads = matches!(guest.state, State::Joining | State::Lockstep);
             if reads && slot.generation == guest.generation {
@@ -57,6 +65,9 @@ mod tests {
             suspect: 0,
             checkpoints,
             newest: None,
+            state_hash: None,
+            begun_from: None,
+            disagrees: None,
         }
     }
 
@@ -73,6 +84,7 @@ mod tests {
         let seen = Observation {
             now_ns,
             slots,
+            trusted: None,
             playhead,
             sealed,
             head,

@@ -7,6 +7,7 @@
 mod act;
 mod blame;
 mod cause;
+mod divergence;
 mod driver;
 mod guest;
 mod keep;
@@ -195,7 +196,7 @@ impl Monitor {
             let generation = self.guests[slot].generation;
             actions.push(Action::Kill { slot, generation });
         }
-        if matches!(evidence, Evidence::Diverged(_)) {
+        if matches!(evidence, Evidence::Diverged(_) | Evidence::Overruled(_)) {
             actions.push(Action::Count(Counter::Divergences));
         }
         self.guests[slot].evidence = Some(evidence.clone());

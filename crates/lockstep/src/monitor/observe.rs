@@ -3,6 +3,7 @@
 //! *Invariant*: nothing here is believed because it is there; the monitor compares generations
 //! and bounds before it acts on it.
 
+use crate::memory::block::Facts;
 use crate::memory::inbox::Inbox;
 use crate::memory::orders::Orders;
 use crate::memory::slot::{Crumb, Phase, Slot};
@@ -94,8 +95,14 @@ pub struct SlotSeen {
     pub suspect: u64,
     /// The newest two checkpoints it holds, as (block, cursor).
     pub checkpoints: [Option<(u64, u64)>; 2],
-    /// Hash of the block before `compared`, if the slot's ring has it.
-    pub newest: Option<(u64, u64)>,
+    /// The newest block that all in lockstep have, with its facts as this slot has them.
+    pub newest: Option<(u64, Facts)>,
+    /// The newest block before which it hashed its state, and the hash.
+    pub state_hash: Option<(u64, u64)>,
+    /// From which block on it replayed, if it joined.
+    pub begun_from: Option<u64>,
+    /// The block it has otherwise than somebody in lockstep, while it joins.
+    pub disagrees: Option<u64>,
 }
 
 /// A tick.
@@ -105,6 +112,8 @@ pub struct Observation {
     pub now_ns: u64,
     /// The slots, in order.
     pub slots: Vec<SlotSeen>,
+    /// The newest block before which two had the same state.
+    pub trusted: Option<u64>,
     /// The next block to be played.
     pub playhead: u64,
     /// Blocks below this are sealed.
@@ -169,11 +178,15 @@ pub fn observe(
             suspect: status.suspect(slot),
             checkpoints: claims.map(|claim| claim.map(|mark| (mark.block, mark.cursor))),
             newest: primary.and(common).and_then(|common| newest(place, common - 1)),
+            state_hash: place.state_hash(),
+            begun_from: place.begun_from(),
+            disagrees: place.disagrees(),
         }
     });
     Observation {
         now_ns,
         slots: seen.collect(),
+        trusted: orders.trusted(),
         playhead: orders.playhead(),
         sealed: orders.sealed(),
         head: orders.head(),
@@ -184,10 +197,10 @@ pub fn observe(
     }
 }
 
-fn newest(place: &Slot, block: u64) -> Option<(u64, u64)> {
+fn newest(place: &Slot, block: u64) -> Option<(u64, Facts)> {
     let mut entry = vec![0; place.entry_words()];
     let facts = place.read(block, place.generation(), &mut entry)?;
-    Some((block, facts.hash))
+    Some((block, facts))
 }
 
 /// How control is: the inbox tells whether it lives. `[control]`

@@ -1,7 +1,6 @@
 //! Who goes first: one word, changed at a death, a stop, a loop, or when it is late too often.
 
 use super::act::Action;
-use super::cause::Evidence;
 use super::guest::State;
 use super::observe::Observation;
 use super::{Monitor, Process};
@@ -134,23 +133,5 @@ impl Monitor {
         let (playhead, since_ns) = self.moved;
         let blocks = seen.now_ns.saturating_sub(since_ns) / self.config.shape.block_ns();
         playhead + blocks.min(seen.period_blocks.saturating_sub(1))
-    }
-
-    /// Standbys whose newest block differs from the primary's are replaced, and it is counted.
-    pub(super) fn compare(&mut self, seen: &Observation, actions: &mut Vec<Action>) {
-        let Some(primary) = self.primary else { return };
-        let Some((block, hash)) = seen.slots[primary].newest else { return };
-        for slot in 0..self.guests.len() {
-            if slot == primary || self.guests[slot].state != State::Lockstep {
-                continue;
-            }
-            let Some((theirs, other)) = seen.slots[slot].newest else { continue };
-            if theirs == block {
-                self.guests[slot].agrees = hash == other;
-                if hash != other {
-                    self.condemn(slot, Evidence::Diverged(block), seen, actions);
-                }
-            }
-        }
     }
 }

@@ -72,6 +72,8 @@ pub struct Playout {
     offset: usize,
     block: Box<[f32]>,
     entry: Box<[u64]>,
+    /// What others have, to be compared.
+    votes: Box<[u64]>,
     concealment: Concealment,
     lateness: u64,
     farewell: Option<Farewell>,
@@ -95,6 +97,7 @@ impl Playout {
             offset: BLOCK_FRAMES,
             block: vec![0.0; shape.block_samples()].into(),
             entry: vec![0; block::words(&shape)].into(),
+            votes: vec![0; block::words(&shape)].into(),
             concealment: Concealment::new(shape.channels),
             lateness: 0,
             farewell: None,
@@ -194,9 +197,15 @@ impl Playout {
     /// Reads the block at the playhead: the primary's, else that of any slot in lockstep.
     fn find(&mut self) -> bool {
         let primary = self.parts.orders.primary();
-        if primary.is_some_and(|slot| self.read(slot)) {
+        if let Some(slot) = primary
+            && self.read(slot)
+        {
             self.note_lateness(false);
-            return true;
+            // With three or more the majority is played, whoever goes first.
+            return match self.outvoted(slot) {
+                Some(other) => self.read(other) || self.read(slot),
+                None => true,
+            };
         }
         let found =
             (0..self.shape.slots).filter(|slot| Some(*slot) != primary).any(|slot| self.read(slot));
@@ -205,6 +214,36 @@ impl Playout {
         }
         self.note_lateness(found);
         found
+    }
+
+    /// One of two who have the block at the playhead alike and otherwise than `slot`, whose
+    /// block was just read.
+    fn outvoted(&mut self, slot: usize) -> Option<usize> {
+        if self.shape.slots < 3 {
+            return None;
+        }
+        let own = block::facts(&self.entry).hash;
+        let mut other: Option<(usize, u64)> = None;
+        for voter in (0..self.shape.slots).filter(|voter| *voter != slot) {
+            let Some(hash) = self.hash_of(voter).filter(|hash| *hash != own) else { continue };
+            match other {
+                Some((first, same)) if same == hash => return Some(first),
+                Some(_) => {}
+                None => other = Some((voter, hash)),
+            }
+        }
+        None
+    }
+
+    /// What a slot in lockstep says the block at the playhead hashes to, if it has it whole.
+    fn hash_of(&mut self, slot: usize) -> Option<u64> {
+        let place = self.parts.slots.get(slot)?;
+        let generation = self.parts.orders.generation(slot);
+        let sits = place.generation() == generation && place.phase() == Phase::Lockstep;
+        if generation == 0 || !sits || place.published() <= self.playhead {
+            return None;
+        }
+        place.read(self.playhead, generation, &mut self.votes).map(|facts| facts.hash)
     }
 
     fn note_lateness(&mut self, late: bool) {

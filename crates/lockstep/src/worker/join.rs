@@ -13,6 +13,10 @@ use crate::memory::slot::{Phase, RING_DEPTH};
 /// Blocks that must agree before a joiner counts.
 const AGREE_BLOCKS: u64 = 8;
 
+/// A checkpoint that two agreed on is preferred while it is at most so many blocks older than
+/// the newest.
+const TRUST_BLOCKS: u64 = 1024;
+
 /// What came of comparing a block.
 enum Compared {
     Same,
@@ -38,18 +42,23 @@ impl<I: Instrument> Worker<I> {
             .flat_map(|place| place.areas().iter())
             .filter_map(|area| Some((area.claim()?, area.clone())))
             .collect();
-        areas.sort_by_key(|(mark, _)| std::cmp::Reverse(mark.block));
+        // What two have agreed on before what one has said, unless it is old.
+        let newest = areas.iter().map(|(mark, _)| mark.block).max().unwrap_or(0);
+        let trusted = self.parts.orders.trusted().filter(|at| at + TRUST_BLOCKS > newest);
+        areas.sort_by_key(|(mark, _)| std::cmp::Reverse((Some(mark.block) <= trusted, mark.block)));
         for (_, area) in areas {
             let Some((mark, state)) = area.read() else { continue };
             if self.is_usable(mark) && self.instrument.restore(&state).is_ok() {
                 self.next = mark.block;
                 self.cursor = mark.cursor;
+                self.parts.slots[self.parts.slot].set_begun_from(mark.block);
                 self.enter(Phase::Joining);
                 return Ok(());
             }
         }
         // The state of a fresh instrument is the checkpoint of block 0.
         if self.is_usable(Mark { block: 0, cursor: 0 }) {
+            self.parts.slots[self.parts.slot].set_begun_from(0);
             self.enter(Phase::Joining);
             return Ok(());
         }
@@ -69,26 +78,34 @@ impl<I: Instrument> Worker<I> {
     }
 
     /// Compares what was rendered with what others have; goes into lockstep when it may.
-    pub(super) fn agree(&mut self) -> Result<(), Leave> {
+    pub(super) fn agree(&mut self) {
         if self.parts.orders.primary() == Some(self.parts.slot) {
             // Nobody was in lockstep and this worker reached the playhead first.
             self.enter(Phase::Lockstep);
-            return Ok(());
+            return;
+        }
+        if self.parts.slots[self.parts.slot].disagrees().is_some() {
+            return;
         }
         self.agree.0 = self.agree.0.max(self.next.saturating_sub(RING_DEPTH as u64 / 2));
-        while self.agree.0 < self.next && self.agree.1 < AGREE_BLOCKS {
+        while self.agree.0 < self.next {
             match self.compare(self.agree.0) {
                 Compared::Same => self.agree.1 += 1,
-                Compared::Different => return Err(Leave::Disagrees(self.agree.0)),
+                Compared::Different => {
+                    // Who is wrong is not for either of them to say.
+                    self.parts.slots[self.parts.slot].set_disagrees(self.agree.0);
+                    self.agree.1 = 0;
+                    return;
+                }
                 Compared::Gone => self.agree.1 = 0,
-                Compared::NotYet => return Ok(()),
+                Compared::NotYet => return,
             }
             self.agree.0 += 1;
         }
-        if self.agree.1 >= AGREE_BLOCKS {
+        // Caught up first: where the others have gone wrong since, they agreed before.
+        if self.agree.1 >= AGREE_BLOCKS && self.next >= self.parts.orders.playhead() {
             self.enter(Phase::Lockstep);
         }
-        Ok(())
     }
 
     /// Compares one block with what somebody in lockstep has.

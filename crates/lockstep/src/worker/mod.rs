@@ -58,9 +58,6 @@ pub enum Leave {
     /// A record is damaged or out of order.
     #[error("record {0} of the log is damaged")]
     Damaged(u64),
-    /// The replayed blocks are not those that were played.
-    #[error("block {0} came out different from what another worker has")]
-    Disagrees(u64),
     /// A verdict about a block came while the block was rendered without it.
     #[error("a verdict about block {0} came while it was rendered")]
     Overruled(u64),
@@ -132,10 +129,8 @@ impl<I: Instrument> Worker<I> {
                 Err(leave) => Step::Leave(leave),
             };
         }
-        if self.phase == Phase::Joining
-            && let Err(leave) = self.agree()
-        {
-            return Step::Leave(leave);
+        if self.phase == Phase::Joining {
+            self.agree();
         }
         if self.next >= self.parts.orders.sealed() {
             return Step::Wait;
@@ -232,18 +227,21 @@ impl<I: Instrument> Worker<I> {
         if self.phase != Phase::Lockstep || !self.next.is_multiple_of(every) {
             return;
         }
-        if self.parts.orders.primary() == Some(self.parts.slot) && self.is_spared(every) {
+        let Parts { orders, slots, slot, .. } = &self.parts;
+        let place = &slots[*slot];
+        place.set_state_hash(self.next, hash::words(self.next, state));
+        if orders.primary() == Some(*slot) && self.is_spared(every) {
             return;
         }
-        let place = &self.parts.slots[self.parts.slot];
         let [first, second] = place.areas();
         let claim = |area: &Area| area.claim().map_or(0, |mark| mark.block);
-        let (area, newest) = match claim(first) <= claim(second) {
-            true => (first, claim(second)),
-            false => (second, claim(first)),
-        };
+        let (older, newer) =
+            if claim(first) <= claim(second) { (first, second) } else { (second, first) };
+        // One that two have agreed on stays until they agree on a newer one.
+        let keeps_older = claim(older) > 0 && orders.trusted() == Some(claim(older));
+        let (area, kept) = if keeps_older { (newer, older) } else { (older, newer) };
         // The checkpoint that stays must not lie ahead of what is still to be played.
-        if newest > self.parts.orders.playhead() {
+        if claim(kept) > orders.playhead() {
             return;
         }
         place.set_crumb(Crumb::Checkpoint, self.next);

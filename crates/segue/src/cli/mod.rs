@@ -106,7 +106,7 @@ pub(crate) struct RunArgs {
     /// Blocks of 64 frames beyond one device period, 1 to 64, or auto [default: auto]
     #[arg(long, env = "SEGUE_LEAD", value_name = "BLOCKS", value_parser = settings::parse_lead)]
     pub(crate) lead: Option<settings::Lead>,
-    /// Hot standbys, 0 or 1 [default: 1]
+    /// Hot standbys, 0 to 7; from 2 on a majority decides what is played [default: 1]
     #[arg(long, env = "SEGUE_STANDBYS", value_name = "N", value_parser = settings::parse_standbys)]
     pub(crate) standbys: Option<u8>,
     /// Output channels, 1 to 8 [default: 2]

@@ -166,12 +166,11 @@ pub(crate) fn parse_lead(text: &str) -> Result<Lead, String> {
     }
 }
 
-/// As many standbys as this version can have.
+/// As many standbys as there can be.
 pub(crate) fn parse_standbys(text: &str) -> Result<u8, String> {
     match text.parse() {
-        Ok(standbys @ 0..=1) => Ok(standbys),
-        Ok(2..=7) => Err("this version has at most one standby; write 0 or 1".to_owned()),
-        _ => Err(format!("'{text}' is no number of standbys; write 0 or 1")),
+        Ok(standbys @ 0..=7) => Ok(standbys),
+        _ => Err(format!("'{text}' is no number of standbys; write 0 to 7")),
     }
 }
 

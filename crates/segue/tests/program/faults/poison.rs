@@ -74,3 +74,18 @@ fn a_command_that_loops_whoever_applies_it_is_quarantined_by_two_witnesses() {
     assert_eq!(counter(&status, "none_reads"), 0, "on freewheel playout waits");
     engine.stop().assert_identical();
 }
+
+/// S56: with two standbys the one whose state goes wrong is outvoted before it is heard.
+#[test]
+fn a_primary_whose_state_goes_wrong_silently_is_outvoted_by_two_standbys() {
+    let engine = Start::new().arg("--standbys").arg("2").patch(FAULTY).play();
+    let client = Client::new(engine.port());
+    let first = crate::engine::primary(&engine.wait_whole(0));
+    client.send("/mod/bad/slot", &[OscType::Int(first as i32)]);
+    client.send("/mod/bad/guest", &[OscType::Int(1)]);
+    poison(&client, "diverge", "render");
+    let status = engine.wait_whole(1);
+    assert_eq!(status["deaths"][0]["slot"].as_u64(), Some(first as u64), "{status:#}");
+    assert_eq!((counter(&status, "divergences"), counter(&status, "none_reads")), (1, 0));
+    engine.stop().assert_identical();
+}

@@ -1,0 +1,107 @@
+//! Divergence: workers in lockstep that no longer have the same, and who of them goes.
+//!
+//! | who differs | goes |
+//! |---|---|
+//! | one from two or more that agree | that one, primary or not |
+//! | two from each other, nobody else | the standby; the next guest of its slot arbitrates |
+//! | a joiner from the only one in lockstep, begun where two had agreed | the one in lockstep |
+//! | a joiner otherwise | the joiner |
+//!
+//! *Invariant*: an error is never handed on as the truth: a joiner begins from a state that two
+//! had agreed on, as long as there is one that is not too old.
+
+use super::Monitor;
+use super::act::Action;
+use super::cause::Evidence;
+use super::guest::State;
+use super::observe::{Observation, SlotSeen};
+
+impl Monitor {
+    /// Compares what all in lockstep have, and acts on it.
+    pub(super) fn compare(&mut self, seen: &Observation, actions: &mut Vec<Action>) {
+        self.compare_blocks(seen, actions);
+        self.compare_states(seen, actions);
+        self.hear_joiners(seen, actions);
+    }
+
+    /// The newest block that all have: samples, and the part of the state that was digested.
+    fn compare_blocks(&mut self, seen: &Observation, actions: &mut Vec<Action>) {
+        let Some(primary) = self.primary else { return };
+        let Some((block, _)) = seen.slots[primary].newest else { return };
+        let facts = |at: &SlotSeen| {
+            let (at_block, facts) = at.newest?;
+            (at_block == block).then_some((facts.hash, facts.digest))
+        };
+        self.judge_difference(block, &facts, seen, actions);
+    }
+
+    /// The whole state, where all have hashed it before the same block; where two agree it is
+    /// trusted.
+    fn compare_states(&mut self, seen: &Observation, actions: &mut Vec<Action>) {
+        let hashed = self.in_lockstep().filter_map(|slot| seen.slots[slot].state_hash);
+        let Some(block) = hashed.map(|(block, _)| block).max() else { return };
+        let state = |at: &SlotSeen| {
+            let (at_block, hash) = at.state_hash?;
+            (at_block == block).then_some((hash, 0))
+        };
+        let hashes: Vec<_> =
+            self.in_lockstep().filter_map(|slot| state(&seen.slots[slot])).collect();
+        let two_agree =
+            hashes.iter().any(|hash| hashes.iter().filter(|it| *it == hash).count() > 1);
+        if two_agree && hashes.iter().all(|hash| *hash == hashes[0]) && Some(block) > seen.trusted {
+            actions.push(Action::Trust(block));
+        }
+        self.judge_difference(block, &state, seen, actions);
+    }
+
+    /// Who differs from two or more goes; of two that differ, the one who stands by.
+    fn judge_difference(
+        &mut self,
+        block: u64,
+        value: &dyn Fn(&SlotSeen) -> Option<(u64, u64)>,
+        seen: &Observation,
+        actions: &mut Vec<Action>,
+    ) {
+        let values: Vec<(usize, (u64, u64))> =
+            self.in_lockstep().filter_map(|slot| Some((slot, value(&seen.slots[slot])?))).collect();
+        let votes = |wanted: (u64, u64)| values.iter().filter(|(_, it)| *it == wanted).count();
+        let of_primary = values.iter().find(|(slot, _)| Some(*slot) == self.primary);
+        let Some((_, of_primary)) = of_primary.copied() else { return };
+        let majority = values.iter().map(|(_, it)| *it).find(|it| votes(*it) > values.len() / 2);
+        let right = majority.unwrap_or(of_primary);
+        for (slot, value) in values {
+            self.guests[slot].agrees = value == right;
+            if value != right {
+                self.condemn(slot, Evidence::Diverged(block), seen, actions);
+            }
+        }
+    }
+
+    /// A joiner replayed something else than somebody in lockstep has.
+    fn hear_joiners(&mut self, seen: &Observation, actions: &mut Vec<Action>) {
+        for joiner in 0..self.guests.len() {
+            let at = &seen.slots[joiner];
+            let joins = self.guests[joiner].state == State::Joining
+                && at.generation == self.guests[joiner].generation;
+            let Some(block) = at.disagrees.filter(|_| joins) else { continue };
+            let others: Vec<usize> = self.in_lockstep().collect();
+            // It is on its way to the playhead then, and will be named when it is there.
+            if others.is_empty() {
+                continue;
+            }
+            let begun = at.begun_from;
+            let trusted = begun.is_some() && (begun <= seen.trusted || begun == Some(0));
+            match others[..] {
+                [other] if trusted => {
+                    self.condemn(other, Evidence::Overruled(block), seen, actions);
+                }
+                _ => self.condemn(joiner, Evidence::Diverged(block), seen, actions),
+            }
+        }
+    }
+
+    fn in_lockstep(&self) -> impl Iterator<Item = usize> + '_ {
+        let guests = self.guests.iter().enumerate();
+        guests.filter(|(_, guest)| guest.state == State::Lockstep).map(|(slot, _)| slot)
+    }
+}

@@ -1,0 +1,83 @@
+//! A worker whose state goes wrong without a word: found, judged, and never handed on.
+
+use segue_lockstep::memory::status::Counter::{Deaths, Divergences, NoneReads};
+use segue_sim::toy::{Poison, poison};
+use segue_sim::{Config, World};
+
+const MS: u64 = 1_000_000;
+
+fn world(seed: u64, slots: usize) -> World {
+    let mut world = World::new(seed, Config { slots, ..Config::default() });
+    world.settle();
+    world.run(200);
+    world
+}
+
+/// Flips a bit in the state of one worker; gives who goes first.
+fn stain(world: &mut World, of_primary: bool) -> usize {
+    let primary = world.orders.primary().expect("somebody goes first");
+    let slots = world.slots.len();
+    let slot = if of_primary { primary } else { (primary + 1) % slots };
+    let pid = world.child(slot).expect("a worker").pid();
+    assert!(world.send(&[poison(Poison::Stain, pid)]));
+    primary
+}
+
+/// The fate of the workers in the slots that are named.
+fn assert_replaced(world: &World, slots: &[usize]) {
+    let dead: Vec<usize> = world.status.deaths().iter().map(|death| death.slot as usize).collect();
+    assert_eq!(dead, slots, "{}", world.describe());
+    assert_eq!(world.counter(NoneReads), 0);
+    assert!(world.checker.is_all_applied());
+}
+
+/// With three, two agree: the third is outvoted in the block in which it goes wrong.
+#[test]
+fn of_three_the_one_that_differs_is_outvoted_and_not_heard_for_a_block() {
+    for of_primary in [true, false] {
+        let mut world = world(1, 3);
+        let primary = stain(&mut world, of_primary);
+        world.run_until("it is told", |world| world.counter(Deaths) == 1);
+        world.settle();
+        world.run(300);
+        let slot = if of_primary { primary } else { (primary + 1) % 3 };
+        assert_replaced(&world, &[slot]);
+        assert_eq!(world.counter(Divergences), 1);
+    }
+}
+
+#[test]
+fn of_two_a_standby_that_goes_wrong_is_replaced_and_not_heard() {
+    let mut world = world(2, 2);
+    let primary = stain(&mut world, false);
+    world.run_until("it is told", |world| world.counter(Deaths) == 1);
+    world.settle();
+    world.run(300);
+    assert_replaced(&world, &[1 - primary]);
+    assert_eq!(world.orders.primary(), Some(primary));
+}
+
+/// S56: the next guest of the standby's slot replays from what both had agreed on, finds that
+/// it is the primary that is wrong, and takes its place.
+#[test]
+fn of_two_a_primary_that_goes_wrong_is_heard_until_it_is_judged_and_no_longer() {
+    for seed in 0..20 {
+        let mut world = world(100 + seed, 2);
+        let blocks = world.chance.below(40);
+        world.run(blocks);
+        // A start takes 3 ms, the replay some blocks, and the way to the playhead.
+        world.checker.tolerated = 40;
+        let primary = stain(&mut world, true);
+        world.run_until("both are told", |world| world.counter(Deaths) == 2);
+        world.run_ns(50 * MS);
+        world.settle();
+        let wrong = world.checker.wrong;
+        assert!(wrong > 0, "seed {seed}: it was heard");
+        world.run(300);
+        assert_eq!(world.checker.wrong, wrong, "seed {seed}: the error was handed on");
+        let dead: Vec<u64> = world.status.deaths().iter().map(|death| death.slot).collect();
+        assert_eq!(dead, [1 - primary as u64, primary as u64], "seed {seed}");
+        assert_eq!(world.counter(NoneReads), world.checker.concealed, "seed {seed}");
+        assert!(world.counter(NoneReads) < 20, "seed {seed}: {}", world.counter(NoneReads));
+    }
+}
