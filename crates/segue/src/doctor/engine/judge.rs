@@ -4,6 +4,9 @@ use super::signal::SILENT;
 use super::{Facts, Slot};
 use crate::doctor::finding::Finding;
 
+/// What silences a device that plays, as the backends say it.
+const SILENCING: [&str; 4] = ["muted", "volume", "suspended", "connected to nothing"];
+
 /// A supervisor that has not moved for so long stands still, in milliseconds.
 const STILL_MS: u64 = 2000;
 
@@ -73,6 +76,11 @@ impl Facts {
         let (check, device) = ("device", &self.device);
         if self.drives && self.trouble.is_empty() {
             return Finding::ok(check, format!("{device} drives"));
+        }
+        let silences = SILENCING.iter().any(|word| self.trouble.contains(word));
+        if self.drives && !silences {
+            return Finding::warn(check, &self.trouble)
+                .cure("segue run --period 1024  # a longer one, where it runs dry");
         }
         let finding = match self.trouble.as_str() {
             "" if device.starts_with("freewheel") => {
@@ -160,8 +168,10 @@ impl Facts {
                 format!("{missed_now} within half a second: nobody has them in time; {text}");
             return Finding::bad(check, text).cure("segue status  # render p99, and who stalls");
         }
-        match missed {
-            0 => Finding::ok(check, text),
+        match (missed, xruns + losses) {
+            (0, 0) => Finding::ok(check, text),
+            (0, _) => Finding::warn(check, text)
+                .cure("segue run --period 1024  # a longer one, if the device was not unplugged"),
             _ => Finding::warn(check, text).cure("segue run --lead 8  # and see `this machine`"),
         }
     }
@@ -299,6 +309,9 @@ mod tests {
         let lonely = vec![slot(true), Slot::default()];
         assert_eq!(grade(Facts { slots: lonely, ..well() }, "workers"), Some(Grade::Warn));
         assert_eq!(grade(Facts { missed: 3, ..well() }, "missed blocks"), Some(Grade::Warn));
+        assert_eq!(grade(Facts { losses: 1, ..well() }, "missed blocks"), Some(Grade::Warn));
+        let remark = "the device plays, but: ran dry".to_owned();
+        assert_eq!(grade(Facts { trouble: remark, ..well() }, "device"), Some(Grade::Warn));
     }
 
     #[test]
