@@ -29,6 +29,12 @@ const TRIAL_NS: u64 = 20 * MS_NS;
 const SILENT_MAX_NS: u64 = 600 * MS_NS;
 /// The same before its first call: there are servers that take two seconds to ask.
 const FIRST_CALL_NS: u64 = 4 * SECOND_NS;
+/// A stream that falls silent again within this time is given more patience each time.
+const FLAP_NS: u64 = 60 * SECOND_NS;
+/// How often patience is doubled.
+const FLAPS_MAX: u32 = 4;
+/// How long any stream may be silent.
+const PATIENCE_MAX_NS: u64 = 500 * MS_NS;
 /// Frames that any device may ask for at once, to fill its buffers.
 const FILLING: u64 = 4 * 8192;
 
@@ -108,6 +114,8 @@ pub struct DriverWatch {
     window: (u64, u64),
     /// Calls when it last lost the token: what it says after that is news.
     calls_then: u64,
+    /// When a stream last fell silent, and how often it did so shortly after the last time.
+    flaps: (Option<u64>, u32),
     closed: u64,
     looked_ns: Option<u64>,
 }
@@ -122,6 +130,7 @@ impl DriverWatch {
             called_ns: 0,
             window: (0, 0),
             calls_then: 0,
+            flaps: (None, 0),
             closed: 0,
             looked_ns: None,
         }
@@ -155,6 +164,7 @@ impl DriverWatch {
         }
         if drives && silent_ns > limit_ns {
             self.calls_then = seen.calls;
+            self.note_flap(now_ns);
             return vec![Move::Hand(TIMER), Move::CountLoss];
         }
         let silent_max_ns = if seen.calls == 0 { FIRST_CALL_NS } else { SILENT_MAX_NS };
@@ -192,13 +202,22 @@ impl DriverWatch {
         }
     }
 
+    /// On a machine that is short of time a server calls in fits and starts, and plays from its
+    /// own buffer meanwhile: to change drivers each time would be worse than to wait.
+    fn note_flap(&mut self, now_ns: u64) {
+        let (last_ns, flaps) = self.flaps;
+        let again = last_ns.is_some_and(|last_ns| now_ns.saturating_sub(last_ns) < FLAP_NS);
+        self.flaps = (Some(now_ns), if again { (flaps + 1).min(FLAPS_MAX) } else { 0 });
+    }
+
     /// How long a stream may be silent.
     fn patience_ns(&self, seen: &StreamSeen) -> u64 {
         if seen.freewheel {
             return SILENT_MAX_NS;
         }
         let period_ns = seen.period * SECOND_NS / u64::from(self.shape.rate);
-        (4 * period_ns).clamp(50 * MS_NS, 500 * MS_NS)
+        let base = (4 * period_ns).clamp(50 * MS_NS, PATIENCE_MAX_NS);
+        (base << self.flaps.1).min(PATIENCE_MAX_NS)
     }
 
     /// Whether it asked for more than half again of what there was time for: there are devices
@@ -315,6 +334,20 @@ mod tests {
         device.live(60, false);
         assert_eq!(device.live(5000, false), [Move::Close(1, Loss::Silent)]);
         assert_eq!(device.losses, 2);
+    }
+
+    #[test]
+    fn a_stream_that_calls_in_fits_and_starts_is_given_more_patience() {
+        let mut device = Device::new();
+        device.live(100, true);
+        for _ in 0..100 {
+            device.live(70, false);
+            device.live(100, true);
+        }
+        assert_eq!((device.losses, device.holder), (2, STREAM));
+        device.live(70_000, true);
+        device.live(70, false);
+        assert_eq!(device.losses, 2, "it is remembered as long as nothing happens");
     }
 
     #[test]
