@@ -193,6 +193,35 @@ fn rtkit_gives_priority_in_order_also_after_a_failover() {
     engine.stop().assert_identical();
 }
 
+/// The child of an engine that asks rtkit.
+fn clerk(engine: &Engine) -> Option<u64> {
+    let processes = std::fs::read_dir("/proc").into_iter().flatten().flatten();
+    let pids = processes.filter_map(|it| it.file_name().to_str()?.parse::<u64>().ok());
+    let parent = format!("PPid:\t{}\n", engine.pid());
+    let mut clerks = pids.filter(|pid| {
+        let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+        status.starts_with("Name:\tsegue rtkit\n") && status.contains(&parent)
+    });
+    clerks.next()
+}
+
+#[test]
+fn a_clerk_that_is_killed_or_hangs_is_replaced_when_the_next_question_comes() {
+    let Some(bus) = can_be_nobody().then(Bus::with_rtkit).flatten() else { return };
+    let engine = start(bus.folder.path(), &bus.address()).play();
+    wait_for_levels(&engine, [20, 19, 18, 17]);
+    let first = clerk(&engine);
+    for (deaths, harm) in [(1, Signal::KILL), (2, Signal::STOP)] {
+        send_signal(clerk(&engine), harm);
+        engine.hurt(primary(&engine.status()), Signal::KILL);
+        engine.wait_whole(deaths);
+        wait_for_levels(&engine, [20, 19, 18, 17]);
+    }
+    let last = clerk(&engine);
+    assert!(last.is_some() && last != first, "another one: {first:?} and {last:?}");
+    engine.stop().assert_identical();
+}
+
 #[test]
 fn without_a_bus_it_plays_on_and_says_the_cure() {
     if !can_be_nobody() {
