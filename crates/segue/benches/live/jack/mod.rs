@@ -31,8 +31,8 @@ saw_a   = { type = \"osc\", shape = \"saw\", freq = 110.31, voices = 3, spread =
 saw_b   = { type = \"osc\", shape = \"saw\", freq = 138.77, voices = 3, spread = 8 }
 saw_c   = { type = \"osc\", shape = \"saw\", freq = 164.91, voices = 3, spread = 7 }
 saw_d   = { type = \"osc\", shape = \"saw\", freq = 220.13, voices = 3, spread = 10 }
-low_a   = { type = \"biquad\", in = \"saw_a + saw_b\", cutoff = \"600 + drift_a * 1.5oct\", q = 1.4 }
-low_b   = { type = \"biquad\", in = \"saw_c + saw_d\", cutoff = \"900 + drift_b * 1.5oct\", q = 1.1 }
+low_a   = { type = \"biquad\", in = \"saw_a + saw_b\", cutoff = \"600 + drift_a * 1.5oct\" }
+low_b   = { type = \"biquad\", in = \"saw_c + saw_d\", cutoff = \"900 + drift_b * 1.5oct\" }
 sine_a  = { type = \"osc\", freq = 441.371 }
 sine_b  = { type = \"osc\", freq = 113.0907 }
 [out]

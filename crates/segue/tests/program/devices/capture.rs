@@ -12,9 +12,6 @@ type Frame = [i32; 2];
 /// So many frames of a patch that never repeats are found in one place only.
 const SURE: usize = 64;
 
-/// Silence is longer than any zero crossing.
-const SILENT: usize = 64;
-
 /// Recorded frames.
 pub(crate) struct Capture(Vec<Frame>);
 
@@ -102,17 +99,6 @@ impl Capture {
         let before = before.take_while(alike).count();
         // After the last frame of the replay there is silence, and silence is no part of it.
         Stretch { heard: start - before..start + ahead, from: place - before }
-    }
-
-    /// Whether a range is silent.
-    pub(crate) fn is_silent(&self, range: Range<usize>) -> bool {
-        self.0[range].iter().all(|frame| *frame == [0, 0])
-    }
-
-    /// The longest silence within a range, if it is one.
-    pub(crate) fn longest_silence(&self, range: Range<usize>) -> usize {
-        let silences = self.0[range].split(|frame| *frame != [0, 0]).map(<[Frame]>::len);
-        silences.filter(|length| *length >= SILENT).max().unwrap_or(0)
     }
 }
 

@@ -95,7 +95,7 @@ fn a_client_asked_for_by_name_is_played_into_and_again_when_it_comes_back() {
     wait_connected(&server, "segue:out_1", "jackrec:input1");
     wait_connected(&server, "segue:out_2", "jackrec:input2");
     assert!(!is_connected(&server, "segue:out_1", "system:playback_1"));
-    recorder.finish();
+    recorder.leave();
     engine.wait("it says that nothing is connected", |status| {
         problems(status).contains("connected to nothing")
     });

@@ -2,7 +2,7 @@
 
 use std::ffi::OsStr;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
@@ -20,7 +20,7 @@ const WAV_HEAD: u64 = 44;
 const BUFFER: &str = "8388608";
 
 /// Who is asked to end has so long.
-const GOODBYE: Duration = Duration::from_secs(2);
+const GOODBYE: Duration = Duration::from_secs(1);
 
 /// Names for servers: JACK knows eight at a time, and forgets one that was killed only when
 /// another comes by the same name.
@@ -258,13 +258,17 @@ impl Recorder {
 
     /// Ends it, if the server's end has not yet, and reads what it has.
     pub(crate) fn finish(mut self) -> Capture {
-        if self.child.try_wait().expect("a child").is_none() {
-            hurt(&self.child, Signal::INT);
-        }
-        until("the recorder ends", || self.child.try_wait().expect("a child"));
+        let _ = self.child.kill();
+        let _ = self.child.wait();
         let said = fs::read_to_string(self.path.with_extension("log")).expect("its log");
         assert!(!said.contains("overruns"), "the recorder dropped frames itself: {said}");
-        Capture::of_integers(&read(&self.path))
+        Capture::of_integers(&fs::read(&self.path).expect("a recording"))
+    }
+
+    /// Lets it take its leave of the server, which may take its time.
+    pub(crate) fn leave(mut self) {
+        hurt(&self.child, Signal::INT);
+        until("the recorder ends", || self.child.try_wait().expect("a child"));
     }
 }
 
@@ -273,8 +277,4 @@ impl Drop for Recorder {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
-}
-
-fn read(path: &Path) -> Vec<u8> {
-    fs::read(path).expect("a recording")
 }
