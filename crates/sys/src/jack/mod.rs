@@ -55,9 +55,9 @@ static FREED: Condvar = Condvar::new();
 struct Place;
 
 impl Place {
-    fn take() -> Result<Self, Error> {
+    fn take(patience: Duration) -> Result<Self, Error> {
         let taken = TAKEN.lock().unwrap_or_else(PoisonError::into_inner);
-        let waited = FREED.wait_timeout_while(taken, LAST, |taken| *taken);
+        let waited = FREED.wait_timeout_while(taken, patience, |taken| *taken);
         let (mut taken, waited) = waited.unwrap_or_else(PoisonError::into_inner);
         if waited.timed_out() {
             return Err(Error::Busy);
@@ -131,11 +131,11 @@ impl Client {
     /// is made unique by the server. `[control]`
     ///
     /// # Errors
-    /// No library, no server, or a refusal.
+    /// No library, no server, a refusal, or a client of ours that is not closed yet.
     pub fn open(name: &str) -> Result<Self, Error> {
-        let library = library().map_err(Error::NoLibrary)?;
-        let place = Place::take()?;
+        let place = Place::take(LAST)?;
         let name = c_name(name)?;
+        let library = library().map_err(Error::NoLibrary)?;
         let mut status = 0;
         // SAFETY: the name ends in a zero, the status is a live local, and this option takes no
         // further argument.
@@ -345,4 +345,23 @@ fn set_callbacks(library: &Library, raw: RawClient, context: &Arc<Context>) {
 
 fn c_name(name: &str) -> Result<CString, Error> {
     CString::new(name).map_err(|_| Error::Name(name.to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::{Client, Error, Place};
+
+    #[test]
+    fn a_process_has_one_client_at_a_time() {
+        let place = Place::take(Duration::ZERO).expect("nobody has one");
+        assert_eq!(Place::take(Duration::from_millis(1)).err(), Some(Error::Busy));
+        let next = std::thread::spawn(|| Place::take(Duration::from_secs(60)).map(drop));
+        drop(place);
+        assert_eq!(next.join().expect("it only waits"), Ok(()));
+        // A client that does not come about leaves its place.
+        assert_eq!(Client::open("a\0b").err(), Some(Error::Name("a\0b".into())));
+        assert!(Place::take(Duration::ZERO).is_ok());
+    }
 }
