@@ -15,6 +15,60 @@ pub(super) const PERIOD: u32 = 256;
 /// with `early_requests`, now for one and then for two at once.
 pub(super) const PERIODS_HELD: u32 = 3;
 
+/// So often within [`DRY_NS`] it may run dry before it is to hold twice as much.
+const DRY_MAX: u32 = 3;
+const DRY_NS: u64 = 10_000_000_000;
+
+/// It holds no more than this for having run dry: a sixth of a second.
+const HELD_MAX: u32 = 8192;
+
+/// How many periods the server is to hold. A server that is too busy to fetch them in time gets
+/// more: a little later is better than holes.
+#[derive(Debug)]
+pub(super) struct Depth {
+    periods: u32,
+    dry: u32,
+    since_ns: u64,
+}
+
+impl Depth {
+    /// As few as are enough for a server that keeps up.
+    pub(super) const fn new() -> Self {
+        Self { periods: PERIODS_HELD, dry: 0, since_ns: 0 }
+    }
+
+    /// Periods it is to hold.
+    pub(super) const fn periods(&self) -> u32 {
+        self.periods
+    }
+
+    /// It ran dry, at periods of so many frames; true when it is to hold more from now on.
+    pub(super) fn ran_dry(&mut self, now_ns: u64, period: u32) -> bool {
+        if now_ns.saturating_sub(self.since_ns) > DRY_NS {
+            (self.dry, self.since_ns) = (0, now_ns);
+        }
+        self.dry += 1;
+        let deeper = self.dry >= DRY_MAX && 2 * self.periods * period <= HELD_MAX;
+        if deeper {
+            (self.periods, self.dry) = (2 * self.periods, 0);
+        }
+        deeper
+    }
+}
+
+/// The buffer of `periods` periods of so many bytes.
+pub(super) fn buffer(periods: u32, period_bytes: u32) -> BufferAttr {
+    BufferAttr {
+        max_length: u32::MAX,
+        target_length: periods * period_bytes,
+        // After it ran dry the server waits for a whole buffer: nothing that was handed over is
+        // thrown away to catch up.
+        pre_buffering: u32::MAX,
+        minimum_request_length: period_bytes,
+        ..BufferAttr::default()
+    }
+}
+
 /// The stream to ask for.
 pub(super) fn stream(wish: &Wish, rate: u32) -> PlaybackStreamParams {
     let frame_bytes = u32::from(wish.channels) * size_of::<f32>() as u32;
@@ -29,15 +83,7 @@ pub(super) fn stream(wish: &Wish, rate: u32) -> PlaybackStreamParams {
         },
         channel_map: speakers(wish.channels),
         sink_name: wish.name.as_ref().and_then(|name| std::ffi::CString::new(name.as_str()).ok()),
-        buffer_attr: BufferAttr {
-            max_length: u32::MAX,
-            target_length: PERIODS_HELD * period * frame_bytes,
-            // After it ran dry the server waits for a whole buffer: nothing that was handed over
-            // is thrown away to catch up.
-            pre_buffering: u32::MAX,
-            minimum_request_length: period * frame_bytes,
-            ..BufferAttr::default()
-        },
+        buffer_attr: buffer(PERIODS_HELD, period * frame_bytes),
         props,
         flags: StreamFlags {
             // A sink that was asked for by name is that one or none.
@@ -86,7 +132,7 @@ fn speakers(channels: u16) -> ChannelMap {
 
 #[cfg(test)]
 mod tests {
-    use super::{speakers, stream};
+    use super::{Depth, speakers, stream};
     use crate::host::device::backend::Wish;
 
     fn wish(name: Option<&str>, period: Option<u32>) -> Wish {
@@ -117,5 +163,17 @@ mod tests {
     fn the_buffer_is_measured_in_periods_of_frames_of_all_channels() {
         let buffer = stream(&wish(None, Some(128)), 48_000).buffer_attr;
         assert_eq!((buffer.minimum_request_length, buffer.target_length), (1024, 3072));
+    }
+
+    #[test]
+    fn a_server_that_runs_dry_again_and_again_is_to_hold_more_but_not_ever_more() {
+        const SECOND: u64 = 1_000_000_000;
+        let mut depth = Depth::new();
+        // Now and then is no reason.
+        for minute in 1..=10 {
+            assert!(!depth.ran_dry(minute * 60 * SECOND, 256));
+        }
+        let deeper = (0..60).filter(|moment| depth.ran_dry(3600 * SECOND + moment, 256)).count();
+        assert_eq!((deeper, depth.periods()), (3, 24));
     }
 }

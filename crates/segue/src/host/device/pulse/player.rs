@@ -9,7 +9,8 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::sync::{Arc, Mutex};
 
 use pulseaudio::protocol::{
-    Command, GetSinkInfo, LatencyParams, PulseError, encode_command_message,
+    Command, GetSinkInfo, LatencyParams, PulseError, SetPlaybackStreamBufferAttrParams,
+    encode_command_message,
 };
 use rustix::event::{PollFd, PollFlags};
 use rustix::io::Errno;
@@ -18,7 +19,7 @@ use segue_sys::clock;
 use segue_sys::event::Event;
 
 use super::VERSION;
-use super::attributes::PERIODS_HELD;
+use super::attributes::{self, Depth};
 use super::news::{Buffer, Distance, News, Place};
 use super::packet::{Came, Inbox, Outbox};
 use super::signs::Signs;
@@ -45,6 +46,8 @@ const OWED_MAX: usize = 1 << 16;
 const LATENCY: u32 = 1 << 16;
 const PLACE: u32 = LATENCY + 1;
 const SINK: u32 = LATENCY + 2;
+/// And what is asked when it ran dry too often.
+const BUFFER: u32 = LATENCY + 3;
 
 /// The index of no sink.
 const NOWHERE: u32 = u32::MAX;
@@ -74,9 +77,10 @@ pub(super) struct Given {
 }
 
 impl Given {
-    /// Frames to hand over at once: what the server asks for when nothing is amiss.
-    pub(super) fn period(&self) -> usize {
-        let bytes = self.buffer.request.max(self.buffer.target / PERIODS_HELD);
+    /// Frames to hand over at once to a server that holds so many periods: what it asks for when
+    /// nothing is amiss.
+    pub(super) fn period(&self, periods: u32) -> usize {
+        let bytes = self.buffer.request.max(self.buffer.target / periods);
         (bytes as usize / self.frame_bytes).clamp(1, PIECE_MAX)
     }
 
@@ -118,6 +122,7 @@ pub(super) struct Player {
     closing: Event,
     signs: Arc<Mutex<Signs>>,
     samples: Vec<f32>,
+    depth: Depth,
     /// Frames asked for and not yet given.
     owed: usize,
     /// Frames to the ear, as was last said.
@@ -155,9 +160,10 @@ impl Player {
         Self {
             outbox,
             samples,
+            depth: Depth::new(),
             owed: 0,
             reporter: caller.reporter(),
-            far: PERIODS_HELD * given.period() as u32,
+            far: given.buffer.target / given.frame_bytes as u32,
             give_ns: 0,
             // The first questions come after half a second: at first a server answers with what
             // was before the stream.
@@ -176,7 +182,7 @@ impl Player {
     /// Plays until the end.
     pub(super) fn play(mut self) {
         self.caller.begin();
-        self.reporter.period(self.given.period() as u32);
+        self.reporter.period(self.period() as u32);
         self.reporter.latency(self.far);
         let end = loop {
             if let Err(end) = self.turn() {
@@ -245,7 +251,7 @@ impl Player {
                 self.owed = (self.owed + frames).min(OWED_MAX);
                 self.heard_ns = now_ns;
             }
-            News::Underflow { channel } if channel == self.given.channel => self.reporter.xrun(),
+            News::Underflow { channel } if channel == self.given.channel => self.dry(now_ns),
             News::Killed { channel } if channel == self.given.channel => {
                 return Err(End::Lost("the server has ended the stream"));
             }
@@ -256,11 +262,11 @@ impl Player {
             News::Suspended { on } => note(&self.signs, |signs| signs.suspended = on),
             News::Buffer(buffer) => {
                 self.given.buffer = buffer;
-                self.reporter.period(self.given.period() as u32);
+                self.reporter.period(self.period() as u32);
             }
             News::Moved { sink, name, suspended, buffer } => {
                 (self.given.sink, self.given.buffer) = (sink, buffer);
-                self.reporter.period(self.given.period() as u32);
+                self.reporter.period(self.period() as u32);
                 note(&self.signs, |signs| {
                     signs.call(name);
                     signs.suspended = suspended;
@@ -281,11 +287,33 @@ impl Player {
         Ok(())
     }
 
+    fn period(&self) -> usize {
+        self.given.period(self.depth.periods())
+    }
+
+    /// The server ran dry; one that does so again and again gets a larger buffer. That a sink
+    /// which slept is empty is no news.
+    fn dry(&mut self, now_ns: u64) {
+        self.reporter.xrun();
+        let request = self.given.buffer.request;
+        let period = request / self.given.frame_bytes as u32;
+        if now_ns > self.quiet_from_ns() || !self.depth.ran_dry(now_ns, period) {
+            return;
+        }
+        let deeper = SetPlaybackStreamBufferAttrParams {
+            index: self.given.channel,
+            buffer_attr: attributes::buffer(self.depth.periods(), request),
+            adjust_latency: true,
+            early_requests: false,
+        };
+        self.put(BUFFER, &Command::SetPlaybackStreamBufferAttr(deeper));
+    }
+
     /// Gives a piece of what is owed. A server that wants more than a period at once, after it
     /// ran dry or was stopped, gets the pieces one after the other: the workers are a period
     /// ahead and not a whole buffer.
     fn give(&mut self, now_ns: u64) {
-        let frames = self.owed.min(self.given.period());
+        let frames = self.owed.min(self.period());
         let bytes = frames * self.given.frame_bytes;
         if frames == 0 || now_ns < self.give_ns || !self.outbox.has_room(bytes) {
             return;
@@ -306,7 +334,7 @@ impl Player {
 
     /// From when on it counts as not asked for sound.
     fn quiet_from_ns(&self) -> u64 {
-        let four_ns = self.given.nanoseconds(4 * self.given.period() as u64);
+        let four_ns = self.given.nanoseconds(4 * self.period() as u64);
         self.heard_ns + four_ns.max(QUIET_NS)
     }
 
@@ -347,6 +375,12 @@ fn learn(given: &mut Given, signs: &Mutex<Signs>, number: u32, mut tags: Tags<'_
         SINK => {
             let sink = Sink::read(&mut tags)?;
             note(signs, |signs| signs.see(&sink));
+        }
+        BUFFER => {
+            given.buffer = Buffer::read(&mut tags)?;
+            let frames = given.buffer.target as usize / given.frame_bytes;
+            let held_ms = given.nanoseconds(frames as u64) / 1_000_000;
+            note(signs, |signs| signs.held_ms = held_ms);
         }
         _ => {}
     }

@@ -18,6 +18,8 @@ pub(super) struct Signs {
     pub(super) suspended: bool,
     /// The stream itself is muted or at volume zero.
     pub(super) stream_silent: bool,
+    /// What the server holds, in milliseconds, since it ran dry too often; 0 before.
+    pub(super) held_ms: u64,
 }
 
 impl Signs {
@@ -31,6 +33,7 @@ impl Signs {
             sink_zero: false,
             suspended,
             stream_silent: false,
+            held_ms: 0,
         };
         signs.call(name);
         signs.moved = false;
@@ -57,6 +60,9 @@ impl Signs {
         let mut words = Vec::new();
         if self.moved {
             words.push(format!("moved to sink {}", lossy(&self.name[..self.name_length])));
+        }
+        if self.held_ms > 0 {
+            words.push(format!("ran dry again and again: it is {} ms ahead now", self.held_ms));
         }
         let troubles = [
             (self.sink_muted, "the sink is muted"),

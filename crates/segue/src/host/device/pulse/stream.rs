@@ -6,7 +6,7 @@ use std::thread::{self, JoinHandle};
 use pulseaudio::protocol::{Command, PlaybackStreamParams, PulseError, SampleFormat};
 use segue_sys::event::Event;
 
-use super::attributes;
+use super::attributes::{self, PERIODS_HELD};
 use super::news::Buffer;
 use super::player::{Given, Player};
 use super::signs::{Signs, converted};
@@ -33,7 +33,7 @@ pub(super) fn open(mut talk: Talk, wish: &Wish, caller: Caller) -> Result<Opened
         Err(Fault::Said(PulseError::NoEntity)) => return Err(no_sink(&mut talk, wish)),
         made => made?,
     };
-    let period = given.period() as u32;
+    let period = given.period(PERIODS_HELD) as u32;
     let signs = Arc::new(Mutex::new(Signs::new(&name, given.suspended)));
     let closing = Event::new().map_err(|error| DeviceError::Refused(error.to_string()))?;
     let ours = closing.share().map_err(|error| DeviceError::Refused(error.to_string()))?;
