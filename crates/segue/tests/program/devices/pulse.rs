@@ -13,7 +13,19 @@ use crate::engine::segue;
 #[test]
 fn what_reaches_the_far_end_is_the_replay_whoever_is_killed() {
     let Some(server) = PulseAudio::start() else { return };
-    assert_nothing_missing(&hear_deaths(&server.front, server.front.engine("pulse")));
+    let stretches = hear_deaths(&server.front, server.front.engine("pulse"));
+    assert_nothing_missing(&stretches);
+    // The first block waits for the server's first request.
+    assert!(stretches[0].from < 64, "from the first frame on: {stretches:?}");
+}
+
+#[test]
+fn an_odd_period_is_played_to_the_frame() {
+    let Some(server) = PulseAudio::start() else { return };
+    let engine = begin(server.front.engine("pulse").arg("--period").arg("1441"));
+    engine.wait("a device drives", drives);
+    assert_eq!(engine.status()["engine"]["period"], 1441);
+    assert_nothing_missing(&hear(&server.front, SINK, engine));
 }
 
 #[test]
