@@ -133,6 +133,16 @@ impl Playout {
         }
     }
 
+    /// So many frames may be asked for at once from now on. Known a moment before they are, they
+    /// are sealed for, and there in time. `[audio]`
+    pub fn expect(&mut self, frames: usize) {
+        if frames > self.pace.period {
+            self.pace.period = frames;
+            self.parts.orders.set_period(frames as u64);
+            self.seal();
+        }
+    }
+
     /// Delivers frames into `out` (channels interleaved) and seals ahead; gives the frames
     /// delivered. They are fewer than asked for only on freewheel, where the caller waits for
     /// a bell and asks for the rest, and after the end. The orders' bell has rung when workers
@@ -140,10 +150,7 @@ impl Playout {
     pub fn play(&mut self, out: &mut [f32]) -> usize {
         let channels = self.shape.channels;
         let frames = out.len() / channels;
-        if frames > self.pace.period {
-            self.pace.period = frames;
-            self.parts.orders.set_period(frames as u64);
-        }
+        self.expect(frames);
         self.seal();
         let mut done = 0;
         while done < frames {

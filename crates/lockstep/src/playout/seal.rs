@@ -104,8 +104,8 @@ mod tests {
     use crate::memory::tap::Tap;
     use crate::playout::{Pace, Parts, Playout};
 
-    #[test]
-    fn standbys_are_urged_when_the_primary_is_behind_and_left_asleep_when_it_is_not() {
+    /// A playout of 64 frames a turn and a lead of four.
+    fn playout() -> (Playout, Parts) {
         let shape = Shape { slots: 2, channels: 2, rate: 48_000, state_words: 1 };
         let slot = || Slot::new(Region::heap(Slot::words(&shape)), &shape).unwrap();
         let parts = Parts {
@@ -115,9 +115,28 @@ mod tests {
             tap: Tap::new(Region::heap(Tap::words(&shape)), &shape).unwrap(),
             status: Status::new(Region::heap(Status::words())).unwrap(),
         };
-        let (orders, primary) = (parts.orders.clone(), parts.slots[1].clone());
         let pace = Pace { lead: 4, freewheel: false, period: 64 };
-        let mut playout = Playout::new(shape, parts, pace);
+        (Playout::new(shape, parts.clone(), pace), parts)
+    }
+
+    /// S50: who learns of a longer period by being asked for it has nothing to give.
+    #[test]
+    fn a_longer_period_is_sealed_for_before_it_is_asked_for() {
+        let (mut playout, Parts { orders, .. }) = playout();
+        playout.play(&mut [0.0; 128]);
+        assert_eq!((orders.playhead(), orders.sealed()), (1, 6));
+        let bell = load(orders.bell());
+        playout.expect(4096);
+        assert_eq!((orders.playhead(), orders.sealed(), orders.period()), (1, 69, 4096));
+        assert!(load(orders.bell()) > bell, "workers hear of it");
+        playout.expect(64);
+        assert_eq!((orders.sealed(), orders.period()), (69, 4096));
+    }
+
+    #[test]
+    fn standbys_are_urged_when_the_primary_is_behind_and_left_asleep_when_it_is_not() {
+        let (mut playout, Parts { orders, slots, .. }) = playout();
+        let primary = slots[1].clone();
         orders.set_primary(Some(1));
         let mut urged = |published: u64| {
             primary.publish(published, published, 0);

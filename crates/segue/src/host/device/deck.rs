@@ -3,13 +3,14 @@
 //! *Invariant*: who does not hold the token asks for nothing. A turn does not allocate, lock,
 //! log or wait: a seat that is taken is left alone, for whoever sits there is the driver.
 
-use std::sync::atomic::Ordering::{Acquire, Release};
+use std::sync::atomic::Ordering::{AcqRel, Acquire, Release};
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize};
 use std::sync::{Mutex, OnceLock, TryLockError};
 use std::time::Duration;
 
+use segue_lockstep::memory::slot::{LEAD_MAX, RING_DEPTH};
 use segue_lockstep::playout::{Driver, Pace, Parts, Playout, Token};
-use segue_lockstep::{Payload, Shape};
+use segue_lockstep::{BLOCK_FRAMES, Payload, Shape};
 use segue_sys::futex;
 
 /// Nobody: before block 0.
@@ -17,6 +18,11 @@ pub(in crate::host) const NOBODY: Driver = Driver(0);
 
 /// How long a driver without a clock waits for a bell before it looks anyway.
 const WAIT_MAX: Duration = Duration::from_millis(10);
+
+/// The longest period that is prepared for: twice that of any device known, and the rings hold
+/// it with the largest lead.
+const LONGEST: usize = 8192;
+const _: () = assert!(LONGEST / BLOCK_FRAMES + LEAD_MAX as usize <= RING_DEPTH);
 
 /// How often the token can be seized from a thread that ended within a turn.
 const SEATS: usize = 8;
@@ -53,6 +59,8 @@ pub(in crate::host) struct Deck {
     stage: OnceLock<Stage>,
     close: AtomicBool,
     ended: AtomicBool,
+    /// The most frames that a device has said it will ask for at once.
+    expected: AtomicUsize,
     /// 0: not known yet; 1: granted; 2: refused.
     realtime: AtomicU64,
 }
@@ -65,6 +73,7 @@ impl Deck {
             stage: OnceLock::new(),
             close: AtomicBool::new(false),
             ended: AtomicBool::new(false),
+            expected: AtomicUsize::new(0),
             realtime: AtomicU64::new(0),
         }
     }
@@ -116,6 +125,21 @@ impl Deck {
         futex::wake(stage.parts.orders.urge());
     }
 
+    /// `driver` will ask for so many frames at once: they are sealed for now, between two of its
+    /// turns, or by whoever drives in its next. `[any]`
+    pub(in crate::host) fn expect(&self, driver: Driver, frames: usize) {
+        let frames = frames.min(LONGEST);
+        self.expected.fetch_max(frames, AcqRel);
+        let Some(stage) = self.stage.get().filter(|_| self.token.is_held_by(driver)) else {
+            return;
+        };
+        if let Some(Ok(mut playout)) = stage.seat().map(Mutex::try_lock) {
+            playout.expect(frames);
+        }
+        futex::wake(stage.parts.orders.bell());
+        futex::wake(stage.parts.orders.urge());
+    }
+
     /// One turn of `driver`: frames out, commands in, workers woken. Gives the frames delivered,
     /// fewer than asked for only without a clock and after the end; none, and silence, when it
     /// is not this driver's turn. `[audio]`
@@ -150,6 +174,7 @@ impl Deck {
             playout.close(None, stage.fade.blocks, stage.fade.payload);
         }
         playout.set_freewheel(freewheel);
+        playout.expect(self.expected.load(Acquire));
         let orders = &stage.parts.orders;
         let urged = orders.urge().load(Acquire);
         let done = playout.play(out);

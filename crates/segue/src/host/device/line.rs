@@ -198,6 +198,7 @@ impl Reporter {
     /// It will ask for so many frames at once. `[audio]`
     pub(crate) fn period(&self, frames: u32) {
         self.line.period.fetch_max(u64::from(frames), Release);
+        self.line.deck.expect(self.line.driver(), frames as usize);
     }
 
     /// It has no clock from now on, or has one again. `[audio]`
