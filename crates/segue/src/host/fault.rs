@@ -34,3 +34,22 @@ fn suffer(what: &str) {
         segue_sys::clock::sleep_until_ns(until);
     }
 }
+
+/// Tries what a worker may not do any more, where `SEGUE_FAULT_CONFINED` names its slot, and
+/// ends with what succeeded as its last words.
+pub(super) fn when_confined(slot: u32) {
+    let Ok(place) = std::env::var("SEGUE_FAULT_CONFINED") else { return };
+    if place.parse() != Ok(slot) {
+        return;
+    }
+    let tried = [
+        ("read a file", std::fs::read("/proc/self/maps").is_ok()),
+        ("write a file", std::fs::write("segue-broke-out", b"x").is_ok()),
+        ("open a socket", std::net::UdpSocket::bind("127.0.0.1:0").is_ok()),
+        ("start a process", std::process::Command::new("/bin/true").spawn().is_ok()),
+        ("take a gigabyte", Vec::<u8>::new().try_reserve_exact(1 << 30).is_ok()),
+    ];
+    let broke: Vec<&str> = tried.iter().filter(|(_, done)| *done).map(|(what, _)| *what).collect();
+    eprintln!("broke out: {broke:?}");
+    std::process::exit(3);
+}

@@ -16,6 +16,7 @@ use segue_lockstep::worker::{Parts, Step, Worker};
 use segue_lockstep::{Instrument, Payload, Shape, Unfit};
 use segue_rack::{Action, Command, Plan, Rack, Setup};
 use segue_sys::event::Event;
+use segue_sys::process::confine;
 use segue_sys::process::priority::{self, Urgency};
 use segue_sys::socket::Seqpacket;
 use segue_sys::{Access, clock, fatal, futex, process};
@@ -27,6 +28,10 @@ use crate::exit::{Exit, Failure};
 /// How long a worker waits for a bell before it looks anyway: a bell can only be lost with the
 /// process that should have rung it.
 const WAIT_MAX: Duration = Duration::from_millis(10);
+
+/// How much a worker may grow once it renders, in bytes. It should not at all, but each of its
+/// threads may still be given a heap of its own, and those are reserved 128 MiB at a time.
+const GROWTH_BYTES: u64 = 512 << 20;
 
 /// What a worker is told.
 #[derive(Debug, Serialize, Deserialize)]
@@ -116,6 +121,12 @@ fn work() -> Result<std::convert::Infallible, Failure> {
         .map_err(bug)?;
     // Its own pages stay; without the privilege it goes on.
     let _ = priority::lock_memory();
+    // From here on it only computes. A kernel that cannot refuse does not keep it from that.
+    if let Err(error) = confine::limit_growth(GROWTH_BYTES).and_then(|()| confine::confine()) {
+        eprintln!("this worker is not confined: {error}");
+    }
+    #[cfg(feature = "fault")]
+    super::fault::when_confined(hello.slot);
     Err(go_round(worker, &parts))
 }
 

@@ -179,3 +179,13 @@ fn a_control_that_hangs_is_replaced() {
     assert_eq!(engine.must(&["send", "/mod/osc/freq"]).trim(), "/mod/osc/freq 321.0");
     engine.stop().assert_identical();
 }
+
+/// A worker that was taken over by what it renders reaches nothing beyond itself.
+#[test]
+fn a_worker_that_tries_to_break_out_reaches_nothing() {
+    let engine = Start::new().arg(patch("first.toml")).env("SEGUE_FAULT_CONFINED", "1").begin();
+    let status = engine.wait("it has tried", |status| counter(status, "deaths") > 0);
+    let tried = &status["deaths"][0];
+    assert_eq!(tried["last_words"], "broke out: []", "{tried:#}");
+    assert_eq!(tried["exit_code"], 3);
+}

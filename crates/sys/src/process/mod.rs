@@ -5,6 +5,7 @@
 //! from [`Child::change`], and of the reason from the [`fatal::Note`] a moment before.
 
 mod child;
+pub mod confine;
 pub mod fatal;
 pub mod priority;
 mod spawn;
