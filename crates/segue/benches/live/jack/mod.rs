@@ -7,6 +7,7 @@
 
 mod compare;
 mod server;
+mod stalls;
 mod watch;
 
 use std::path::Path;
@@ -20,6 +21,7 @@ use segue_sys::process::priority;
 use crate::engine::{Engine, Place};
 use crate::table;
 use server::Jackd;
+use stalls::Stalls;
 use watch::Watch;
 
 /// A dozen saws through moving filters, so that a block costs what one of a piece does, and two
@@ -65,13 +67,14 @@ pub(crate) fn measure(wish: Wish) {
     let engine = Engine::start_on(&place, &patch, &arguments);
     let recorder = server.record();
     let busy = Busy::begin();
-    let watch = Watch::begin(&engine);
+    let (watch, stalls) = (Watch::begin(&engine), Stalls::begin());
     let kills = kill_for(&engine, wish.length);
     let latency = watch.finish();
     drop(busy);
     report(&engine, wish, kills);
     table::title("  from sealing a block to its first copy, us", &watch::COLUMNS);
     latency.print();
+    stalls.report();
     // The last that is played gets to the far end.
     engine.play_on(750);
     let heard = recorder.finish();
