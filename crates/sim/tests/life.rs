@@ -11,7 +11,7 @@ const MS: u64 = 1_000_000;
 /// verifies continuity, identity and order all the time.
 fn live(seed: u64, freewheel: bool) {
     let config = Config {
-        slots: if seed % 13 == 0 { 8 } else { 1 + (seed % 4) as usize },
+        slots: if seed.is_multiple_of(13) { 8 } else { 1 + (seed % 4) as usize },
         lead: 4 + seed % 5,
         freewheel,
         period: [(64, 64), (1, 200), (256, 256), (16, 1024)][(seed / 4 % 4) as usize],
