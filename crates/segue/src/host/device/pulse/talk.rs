@@ -49,7 +49,7 @@ pub(super) enum Fault {
 impl From<Fault> for DeviceError {
     fn from(fault: Fault) -> Self {
         match fault {
-            Fault::Nobody(where_) => Self::NoServer(where_),
+            Fault::Nobody(_) => Self::NoServer(fault.to_string()),
             other => Self::Refused(other.to_string()),
         }
     }
@@ -302,9 +302,7 @@ mod tests {
         assert!(matches!(error, DeviceError::NoServer(_)), "{error:?}");
         let far = |name: &str| (name == "PULSE_SERVER").then(|| "tcp:studio".into());
         let error = DeviceError::from(Talk::begin(&far).unwrap_err());
-        assert_eq!(
-            error,
-            DeviceError::NoServer("PULSE_SERVER names no socket of this machine".into())
-        );
+        let text = "no PulseAudio server listens (PULSE_SERVER names no socket of this machine)";
+        assert_eq!(error, DeviceError::NoServer(text.into()));
     }
 }
