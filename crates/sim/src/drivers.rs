@@ -7,7 +7,7 @@
 use segue_lockstep::memory::status::Counter;
 use segue_lockstep::memory::tap::Found;
 use segue_lockstep::monitor::{DriverWatch, Loss, Move, StreamSeen, TIMER, Within};
-use segue_lockstep::playout::{self, Driver, Playout};
+use segue_lockstep::playout::{Driver, Playout};
 use segue_lockstep::{BLOCK_FRAMES, Shape};
 
 use crate::world::World;
@@ -107,9 +107,12 @@ impl World {
 
     /// What playout works on, for one that is ended after so many stores.
     #[cfg(feature = "doom")]
-    fn doomed(&self, left: &std::sync::Arc<std::sync::atomic::AtomicU64>) -> playout::Parts {
+    fn doomed(
+        &self,
+        left: &std::sync::Arc<std::sync::atomic::AtomicU64>,
+    ) -> segue_lockstep::playout::Parts {
         let fits = "a region of its own size";
-        playout::Parts {
+        segue_lockstep::playout::Parts {
             orders: segue_lockstep::memory::orders::Orders::new(self.orders.region().doomed(left))
                 .expect(fits),
             slots: self.slots.clone(),

@@ -8,6 +8,7 @@ pub mod chance;
 pub mod check;
 pub mod child;
 mod drivers;
+pub mod life;
 pub mod toy;
 pub mod world;
 

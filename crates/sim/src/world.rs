@@ -1,5 +1,7 @@
 //! The world: a device, a monitor and some processes around the real step functions.
 
+use std::sync::atomic::Ordering::SeqCst;
+
 use segue_lockstep::memory::inbox::{Inbox, Sent};
 use segue_lockstep::memory::orders::Orders;
 use segue_lockstep::memory::slot::Slot;
@@ -9,7 +11,7 @@ use segue_lockstep::monitor::{self, Action, Monitor, Process, State, observe, pe
 use segue_lockstep::playout::{self, Pace, Playout};
 use segue_lockstep::worker::{self, Worker};
 use segue_lockstep::{Payload, Shape};
-use segue_sys::Region;
+use segue_sys::{Region, Words};
 
 use crate::chance::Chance;
 use crate::check::Checker;
@@ -195,6 +197,19 @@ impl World {
         self.child(slot).expect("somebody sits there").process = Process::Stopped;
     }
 
+    /// A bit flips somewhere in a slot, where its guest has written.
+    pub fn flip(&mut self, slot: usize) {
+        let region = self.slots[slot].region();
+        // The first words, which are few, as often as all others together.
+        let words = if self.chance.one_in(2) { 64 } else { region.len() as u64 };
+        let word = self.chance.below(words) as usize;
+        // Word 1 is the bell, which nobody reads for its value.
+        if word != 1 {
+            let bit = self.chance.below(64);
+            region.store(word, region.load(word, SeqCst) ^ 1 << bit, SeqCst);
+        }
+    }
+
     /// The device calls nobody for this long.
     pub fn stall_device(&mut self, ns: u64) {
         self.stalled_until_ns = self.now_ns + ns;
@@ -289,11 +304,18 @@ impl World {
             self.drive();
         }
         for (slot, place) in self.slots.iter().enumerate() {
-            if place.generation() == self.orders.generation(slot) {
-                self.published = self.published.max(place.published());
+            let generation = self.orders.generation(slot);
+            let published = place.published();
+            // The word alone may be damaged: the block has to be there.
+            let mut entry = vec![0; place.entry_words()];
+            let last = published.checked_sub(1);
+            if last.is_some_and(|last| place.read(last, generation, &mut entry).is_some()) {
+                self.published = self.published.max(published);
             }
         }
-        self.checker.follow(&self.orders, &mut self.tap, self.published);
+        // What nobody publishes for long is followed before the tap forgets it.
+        let old = self.tap.head().saturating_sub(Tap::depth(&self.shape) as u64 / 2);
+        self.checker.follow(&self.orders, &mut self.tap, self.published.max(old));
         self.inbox.set_tap_cursor(self.checker.heard());
         self.inbox.set_log_cursor(self.orders.head());
     }

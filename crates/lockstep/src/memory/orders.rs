@@ -259,14 +259,20 @@ impl Orders {
         self.region.load(PENDING, Acquire)
     }
 
-    /// The newest block before which two workers had the same state, if ever. `[any]`
+    /// The newest block before which two workers had the same state and one of them left a
+    /// checkpoint, and what the state hashes to. `[any]`
     #[must_use]
-    pub fn trusted(&self) -> Option<u64> {
-        self.region.load(TRUSTED, Acquire).checked_sub(1)
+    pub fn trusted(&self) -> Option<(u64, u64)> {
+        let block = self.region.load(TRUSTED, Acquire);
+        let hash = self.region.load(TRUSTED + 1, Acquire);
+        let same = self.region.load(TRUSTED, Acquire) == block;
+        Some((block.checked_sub(1)?, hash)).filter(|_| same)
     }
 
     /// Two workers had the same state before this block. `[any]`
-    pub fn set_trusted(&self, block: u64) {
+    pub fn set_trusted(&self, block: u64, hash: u64) {
+        self.region.store(TRUSTED, 0, Release);
+        self.region.store(TRUSTED + 1, hash, Release);
         self.region.store(TRUSTED, block + 1, Release);
     }
 

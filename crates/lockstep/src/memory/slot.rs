@@ -24,10 +24,14 @@ const CRUMB_BLOCK: usize = 6;
 const CURSOR: usize = 7;
 const BUILD: usize = 8;
 const CHECKPOINT: usize = 9;
-const STATE_BLOCK: usize = 10;
-const STATE_HASH: usize = 11;
-const BEGUN_FROM: usize = 12;
-const DISAGREES: usize = 13;
+const BEGUN_FROM: usize = 10;
+const DISAGREES: usize = 11;
+const HASHES: usize = 16;
+
+/// Hashes of its state that a slot keeps: two workers need not be as far.
+pub const HASHES_KEPT: usize = 8;
+
+const _: () = assert!(HASHES + 2 * HASHES_KEPT <= NOTE_AT);
 
 /// First word of the dying note; its layout is the fatal-signal handler's.
 pub const NOTE_AT: usize = 64;
@@ -224,7 +228,7 @@ impl Slot {
     /// written last. `[any]`
     pub fn sit(&self, generation: u64, build: u64) {
         self.region.store(GENERATION, 0, Release);
-        for word in PUBLISHED..=DISAGREES {
+        for word in PUBLISHED..HASHES + 2 * HASHES_KEPT {
             self.region.store(word, 0, Release);
         }
         for word in NOTE_AT..NOTE_AT + NOTE_WORDS {
@@ -252,29 +256,35 @@ impl Slot {
         self.region.store(CHECKPOINT, block + 1, Release);
     }
 
-    /// Says what the whole state before a block hashes to, so that two can be compared.
-    /// `[audio]`
-    pub fn set_state_hash(&self, block: u64, hash: u64) {
-        self.region.store(STATE_BLOCK, 0, Release);
-        self.region.store(STATE_HASH, hash, Release);
-        self.region.store(STATE_BLOCK, block + 1, Release);
+    /// Says what the whole state before a block hashes to, so that two can be compared; `turn`
+    /// counts up. `[audio]`
+    pub fn set_state_hash(&self, turn: usize, block: u64, hash: u64) {
+        let at = HASHES + turn % HASHES_KEPT * 2;
+        self.region.store(at, 0, Release);
+        self.region.store(at + 1, hash, Release);
+        self.region.store(at, block + 1, Release);
     }
 
-    /// The newest block before which the state was hashed, and the hash. `[any]`
+    /// The newest blocks before which the state was hashed, and the hashes. `[any]`
     #[must_use]
-    pub fn state_hash(&self) -> Option<(u64, u64)> {
-        let block = self.region.load(STATE_BLOCK, Acquire);
-        let hash = self.region.load(STATE_HASH, Acquire);
-        let again = self.region.load(STATE_BLOCK, Acquire);
-        (block == again).then(|| block.checked_sub(1)).flatten().map(|block| (block, hash))
+    pub fn state_hashes(&self) -> [Option<(u64, u64)>; HASHES_KEPT] {
+        std::array::from_fn(|turn| {
+            let at = HASHES + 2 * turn;
+            let block = self.region.load(at, Acquire);
+            let hash = self.region.load(at + 1, Acquire);
+            let same = self.region.load(at, Acquire) == block;
+            Some((block.checked_sub(1)?, hash)).filter(|_| same)
+        })
     }
 
-    /// Says from which block on a joiner replays. `[control]`
+    /// Says from which block on a joiner replays, if two had agreed on the state before it.
+    /// `[control]`
     pub fn set_begun_from(&self, block: u64) {
         self.region.store(BEGUN_FROM, block + 1, Release);
     }
 
-    /// From which block on the guest replayed, if it joined. `[any]`
+    /// From which block on the guest replayed, if two had agreed on the state before it.
+    /// `[any]`
     #[must_use]
     pub fn begun_from(&self) -> Option<u64> {
         self.region.load(BEGUN_FROM, Acquire).checked_sub(1)

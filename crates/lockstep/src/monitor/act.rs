@@ -42,8 +42,13 @@ pub enum Action {
     },
     /// Slots (one bit each) a guest is on its way to.
     Pending(u64),
-    /// Two had the same state before this block.
-    Trust(u64),
+    /// Two had the same state before a block, and there is a checkpoint of it.
+    Trust {
+        /// Which block.
+        block: u64,
+        /// What the state hashes to.
+        hash: u64,
+    },
     /// Records below may be overwritten.
     KeepFrom(u64),
     /// Count one more.
@@ -88,7 +93,7 @@ pub fn perform(actions: &[Action], orders: &Orders, status: &Status, slots: &[Sl
             }
             Action::Generation { slot, generation } => orders.set_generation(*slot, *generation),
             Action::Pending(slots) => orders.set_pending(*slots),
-            Action::Trust(block) => orders.set_trusted(*block),
+            Action::Trust { block, hash } => orders.set_trusted(*block, *hash),
             Action::KeepFrom(number) => orders.set_keep_from(*number),
             Action::Count(counter) => status.count(*counter),
             Action::Death(death) => status.tell_death(death),

@@ -94,7 +94,7 @@ impl Monitor {
         for (guest, at) in self.guests.iter().zip(&seen.slots) {
             if at.generation == guest.generation && at.phase == Phase::Lockstep {
                 // Nobody can have published what was not sealed.
-                self.published = self.published.max(at.published.min(seen.sealed));
+                self.published = self.published.max(at.proved.min(seen.sealed));
             }
         }
     }

@@ -38,18 +38,23 @@ impl Monitor {
     /// The whole state, where all have hashed it before the same block; where two agree it is
     /// trusted.
     fn compare_states(&mut self, seen: &Observation, actions: &mut Vec<Action>) {
-        let hashed = self.in_lockstep().filter_map(|slot| seen.slots[slot].state_hash);
-        let Some(block) = hashed.map(|(block, _)| block).max() else { return };
+        let hashed = |slot: usize| seen.slots[slot].state_hashes.iter().flatten().copied();
+        let common = self.in_lockstep().flat_map(hashed).map(|(block, _)| block).filter(|block| {
+            self.in_lockstep().filter(|slot| hashed(*slot).any(|(at, _)| at == *block)).count() > 1
+        });
+        let Some(block) = common.max() else { return };
         let state = |at: &SlotSeen| {
-            let (at_block, hash) = at.state_hash?;
-            (at_block == block).then_some((hash, 0))
+            let own = at.state_hashes.iter().flatten().find(|(at, _)| *at == block);
+            own.map(|(_, hash)| (*hash, 0))
         };
         let hashes: Vec<_> =
             self.in_lockstep().filter_map(|slot| state(&seen.slots[slot])).collect();
         let two_agree =
             hashes.iter().any(|hash| hashes.iter().filter(|it| *it == hash).count() > 1);
-        if two_agree && hashes.iter().all(|hash| *hash == hashes[0]) && Some(block) > seen.trusted {
-            actions.push(Action::Trust(block));
+        let all_agree = hashes.iter().all(|hash| *hash == hashes[0]);
+        if two_agree && all_agree && Some(block) > seen.trusted && self.has_checkpoint(block, seen)
+        {
+            actions.push(Action::Trust { block, hash: hashes[0].0 });
         }
         self.judge_difference(block, &state, seen, actions);
     }
@@ -90,14 +95,19 @@ impl Monitor {
                 continue;
             }
             let begun = at.begun_from;
-            let trusted = begun.is_some() && (begun <= seen.trusted || begun == Some(0));
             match others[..] {
-                [other] if trusted => {
+                [other] if begun.is_some() => {
                     self.condemn(other, Evidence::Overruled(block), seen, actions);
                 }
                 _ => self.condemn(joiner, Evidence::Diverged(block), seen, actions),
             }
         }
+    }
+
+    /// Whether somebody in lockstep holds a checkpoint of this block.
+    fn has_checkpoint(&self, block: u64, seen: &Observation) -> bool {
+        let mut held = self.in_lockstep().flat_map(|slot| seen.slots[slot].checkpoints);
+        held.any(|mark| mark.is_some_and(|(at, _)| at == block))
     }
 
     fn in_lockstep(&self) -> impl Iterator<Item = usize> + '_ {

@@ -173,6 +173,15 @@ impl Guest {
             // Before it sits down that is as it should be; later somebody has written over it.
             return (self.state != State::Starting).then_some(Evidence::Overwritten);
         }
+        // It never goes back by itself.
+        let was = match self.state {
+            State::Lockstep => Phase::Lockstep,
+            State::Joining => Phase::Joining,
+            _ => Phase::Starting,
+        };
+        if (seen.phase as u64) < was as u64 {
+            return Some(Evidence::Overwritten);
+        }
         if let Some(note) = &seen.note {
             return Some(Evidence::Note(note.clone()));
         }

@@ -58,6 +58,7 @@ mod tests {
             generation: 1,
             phase: Phase::Lockstep,
             published: 100,
+            proved: 100,
             reached: 100,
             crumb: (Crumb::Idle, 0),
             build: 1,
@@ -65,7 +66,7 @@ mod tests {
             suspect: 0,
             checkpoints,
             newest: None,
-            state_hash: None,
+            state_hashes: Default::default(),
             begun_from: None,
             disagrees: None,
         }

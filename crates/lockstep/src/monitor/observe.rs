@@ -6,7 +6,7 @@
 use crate::memory::block::Facts;
 use crate::memory::inbox::Inbox;
 use crate::memory::orders::Orders;
-use crate::memory::slot::{Crumb, Phase, Slot};
+use crate::memory::slot::{Crumb, HASHES_KEPT, Phase, Slot};
 use crate::memory::status::Status;
 
 /// The note a dying worker left.
@@ -83,6 +83,8 @@ pub struct SlotSeen {
     pub phase: Phase,
     /// Blocks below this it says it published.
     pub published: u64,
+    /// Blocks below this it has published: its ring has the last of them whole.
+    pub proved: u64,
     /// Blocks below this it says it rendered.
     pub reached: u64,
     /// What it says it is doing, and in which block.
@@ -97,9 +99,9 @@ pub struct SlotSeen {
     pub checkpoints: [Option<(u64, u64)>; 2],
     /// The newest block that all in lockstep have, with its facts as this slot has them.
     pub newest: Option<(u64, Facts)>,
-    /// The newest block before which it hashed its state, and the hash.
-    pub state_hash: Option<(u64, u64)>,
-    /// From which block on it replayed, if it joined.
+    /// The newest blocks before which it hashed its state, and the hashes.
+    pub state_hashes: [Option<(u64, u64)>; HASHES_KEPT],
+    /// From which block on it replayed, if two had agreed on the state before it.
     pub begun_from: Option<u64>,
     /// The block it has otherwise than somebody in lockstep, while it joins.
     pub disagrees: Option<u64>,
@@ -171,6 +173,7 @@ pub fn observe(
             generation: place.generation(),
             phase: place.phase(),
             published: place.published(),
+            proved: proved(place),
             reached: place.reached(),
             crumb: place.crumb(),
             build: place.build(),
@@ -178,7 +181,7 @@ pub fn observe(
             suspect: status.suspect(slot),
             checkpoints: claims.map(|claim| claim.map(|mark| (mark.block, mark.cursor))),
             newest: primary.and(common).and_then(|common| newest(place, common - 1)),
-            state_hash: place.state_hash(),
+            state_hashes: place.state_hashes(),
             begun_from: place.begun_from(),
             disagrees: place.disagrees(),
         }
@@ -186,7 +189,7 @@ pub fn observe(
     Observation {
         now_ns,
         slots: seen.collect(),
-        trusted: orders.trusted(),
+        trusted: orders.trusted().map(|(block, _)| block),
         playhead: orders.playhead(),
         sealed: orders.sealed(),
         head: orders.head(),
@@ -194,6 +197,15 @@ pub fn observe(
         revive,
         freewheel: orders.freewheel(),
         period_blocks: orders.period().div_ceil(crate::BLOCK_FRAMES as u64),
+    }
+}
+
+/// What a slot says it published, if the last of it is there: the word alone may be damaged.
+fn proved(place: &Slot) -> u64 {
+    let published = place.published();
+    match published.checked_sub(1).and_then(|last| newest(place, last)) {
+        Some(_) => published,
+        None => 0,
     }
 }
 

@@ -308,6 +308,8 @@ impl Playout {
         match place.phase() {
             Phase::Starting => !waited_for,
             Phase::Joining => !waited_for || place.reached() >= self.sealed,
+            // With three or more a block is played when all can vote on it.
+            Phase::Lockstep if self.shape.slots >= 3 => place.published() > self.playhead,
             Phase::Lockstep => place.published() + LAG_MAX >= self.playhead,
         }
     }

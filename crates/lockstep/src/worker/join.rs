@@ -10,6 +10,8 @@ use crate::memory::checkpoint::{Area, Mark};
 use crate::memory::orders::{Found, LOG_DEPTH};
 use crate::memory::slot::{Phase, RING_DEPTH};
 
+use segue_sys::hash;
+
 /// Blocks that must agree before a joiner counts.
 const AGREE_BLOCKS: u64 = 8;
 
@@ -42,17 +44,27 @@ impl<I: Instrument> Worker<I> {
             .flat_map(|place| place.areas().iter())
             .filter_map(|area| Some((area.claim()?, area.clone())))
             .collect();
-        // What two have agreed on before what one has said, unless it is old.
         let newest = areas.iter().map(|(mark, _)| mark.block).max().unwrap_or(0);
-        let trusted = self.parts.orders.trusted().filter(|at| at + TRUST_BLOCKS > newest);
-        areas.sort_by_key(|(mark, _)| std::cmp::Reverse((Some(mark.block) <= trusted, mark.block)));
+        areas.sort_by_key(|(mark, _)| std::cmp::Reverse(mark.block));
+        // What two have agreed on before what one has said, unless it is old.
+        let trusted = self.parts.orders.trusted().filter(|(at, _)| at + TRUST_BLOCKS > newest);
+        if let Some((block, hash)) = trusted {
+            let agreed = areas.iter().filter(|(mark, _)| mark.block == block);
+            let found = agreed.filter_map(|(_, area)| area.read()).find(|(mark, state)| {
+                hash::words(mark.block, state) == hash && self.is_usable(*mark)
+            });
+            if let Some((mark, state)) = found
+                && self.instrument.restore(&state).is_ok()
+            {
+                self.parts.slots[self.parts.slot].set_begun_from(mark.block);
+                self.begin_at(mark);
+                return Ok(());
+            }
+        }
         for (_, area) in areas {
             let Some((mark, state)) = area.read() else { continue };
             if self.is_usable(mark) && self.instrument.restore(&state).is_ok() {
-                self.next = mark.block;
-                self.cursor = mark.cursor;
-                self.parts.slots[self.parts.slot].set_begun_from(mark.block);
-                self.enter(Phase::Joining);
+                self.begin_at(mark);
                 return Ok(());
             }
         }
@@ -63,6 +75,12 @@ impl<I: Instrument> Worker<I> {
             return Ok(());
         }
         Err(Leave::NoCheckpoint)
+    }
+
+    fn begin_at(&mut self, mark: Mark) {
+        self.next = mark.block;
+        self.cursor = mark.cursor;
+        self.enter(Phase::Joining);
     }
 
     /// Whether the log still holds everything since, and no block is left out that is still to

@@ -81,6 +81,8 @@ pub struct Worker<I> {
     records: Vec<Record>,
     /// The next block whose hash is to be compared while joining, and how many agreed.
     agree: (u64, u64),
+    /// How often it has hashed its state.
+    hashes: usize,
     samples: Box<[f32]>,
     entry: Box<[u64]>,
 }
@@ -102,6 +104,7 @@ impl<I: Instrument> Worker<I> {
             next: 0,
             cursor: 0,
             agree: (0, 0),
+            hashes: 0,
             instrument,
             shape,
             parts,
@@ -229,7 +232,8 @@ impl<I: Instrument> Worker<I> {
         }
         let Parts { orders, slots, slot, .. } = &self.parts;
         let place = &slots[*slot];
-        place.set_state_hash(self.next, hash::words(self.next, state));
+        place.set_state_hash(self.hashes, self.next, hash::words(self.next, state));
+        self.hashes += 1;
         if orders.primary() == Some(*slot) && self.is_spared(every) {
             return;
         }
@@ -238,7 +242,8 @@ impl<I: Instrument> Worker<I> {
         let (older, newer) =
             if claim(first) <= claim(second) { (first, second) } else { (second, first) };
         // One that two have agreed on stays until they agree on a newer one.
-        let keeps_older = claim(older) > 0 && orders.trusted() == Some(claim(older));
+        let trusted = orders.trusted().map(|(block, _)| block);
+        let keeps_older = claim(older) > 0 && trusted == Some(claim(older));
         let (area, kept) = if keeps_older { (newer, older) } else { (older, newer) };
         // The checkpoint that stays must not lie ahead of what is still to be played.
         if claim(kept) > orders.playhead() {
