@@ -69,13 +69,13 @@ impl fmt::Display for Report {
 /// Lives the life of a seed. Panics where it is not as it should be.
 #[must_use]
 pub fn live(seed: u64, freewheel: Option<bool>) -> Report {
-    let mut life = Life::begin(seed, freewheel);
-    let acts = 40 + life.world.chance.below(40);
-    for _ in 0..acts {
-        life.act();
-    }
-    life.heal();
-    life.check()
+    Life::begin(seed, freewheel, false).whole()
+}
+
+/// Lives the same life and prints it as it goes: each fault, and what the monitor does.
+#[must_use]
+pub fn tell(seed: u64) -> Report {
+    Life::begin(seed, None, true).whole()
 }
 
 struct Life {
@@ -86,7 +86,16 @@ struct Life {
 }
 
 impl Life {
-    fn begin(seed: u64, freewheel: Option<bool>) -> Self {
+    fn whole(mut self) -> Report {
+        let acts = 40 + self.world.chance.below(40);
+        for _ in 0..acts {
+            self.act();
+        }
+        self.heal();
+        self.check()
+    }
+
+    fn begin(seed: u64, freewheel: Option<bool>, tells: bool) -> Self {
         // The world's own chance is for what happens in it.
         let mut chance = crate::Chance::new(!seed);
         let freewheel = freewheel.unwrap_or(chance.one_in(4));
@@ -102,11 +111,12 @@ impl Life {
             device: !freewheel && chance.one_in(2),
         };
         let mut world = World::new(seed, config);
+        world.tells = tells;
+        if tells {
+            println!("{config:?}");
+        }
         world.settle();
         world.run(8);
-        if std::env::var("TELL").is_ok() {
-            eprintln!("{config:?}");
-        }
         Self { world, report: Report { seed, config, ..Report::default() }, deaths: 0 }
     }
 
@@ -128,8 +138,8 @@ impl Life {
     }
 
     fn note(&mut self, kind: &'static str) {
-        if std::env::var("TELL").is_ok() {
-            eprintln!("{} {kind}", self.world.orders.playhead());
+        if self.world.tells {
+            println!("block {}: {kind}", self.world.orders.playhead());
         }
         *self.report.faults.entry(kind).or_default() += 1;
     }

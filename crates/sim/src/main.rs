@@ -1,5 +1,5 @@
-//! `segue-sim SEED` lives one life and prints it; `segue-sim --minutes N` lives as many as there
-//! is time for, on all processors, and reports.
+//! `segue-sim SEED` lives one life and tells what came of it, with `--tell` also how it goes;
+//! `segue-sim --minutes N` lives as many as there is time for, on all processors, and reports.
 
 use std::collections::BTreeMap;
 use std::panic;
@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use segue_sim::life::{self, Report};
 
-const USAGE: &str = "usage: segue-sim SEED | segue-sim --minutes N [--from SEED]";
+const USAGE: &str = "usage: segue-sim SEED [--tell] | segue-sim --minutes N [--from SEED]";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -19,15 +19,16 @@ fn main() -> ExitCode {
     match arguments[..] {
         ["--minutes", minutes] => campaign(minutes, "0"),
         ["--minutes", minutes, "--from", seed] => campaign(minutes, seed),
-        [seed] => match seed.parse() {
-            Ok(seed) => {
-                println!("{}", life::live(seed, None));
-                ExitCode::SUCCESS
-            }
-            Err(_) => usage(),
-        },
+        [seed] => one(seed, |seed| life::live(seed, None)),
+        [seed, "--tell"] => one(seed, life::tell),
         _ => usage(),
     }
+}
+
+fn one(seed: &str, live: impl Fn(u64) -> Report) -> ExitCode {
+    let Ok(seed) = seed.parse() else { return usage() };
+    println!("{}", live(seed));
+    ExitCode::SUCCESS
 }
 
 fn usage() -> ExitCode {
@@ -105,6 +106,6 @@ fn report(sum: &Sum, took: Duration) -> ExitCode {
         println!("not one byte wrong");
         return ExitCode::SUCCESS;
     }
-    println!("failed: {:?}; live one again with `segue-sim SEED`", sum.failed);
+    println!("failed: {:?}; live one again with `segue-sim SEED --tell`", sum.failed);
     ExitCode::FAILURE
 }

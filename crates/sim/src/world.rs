@@ -82,6 +82,8 @@ pub struct World {
     pub ailments: Vec<Ailment>,
     /// Whether the monitor gets no processor time.
     pub monitor_suspended: bool,
+    /// Whether what the monitor does is printed as it is done.
+    pub tells: bool,
     /// Slots to be brought back at the next tick of the monitor.
     pub revive: u64,
     pub(crate) config: Config,
@@ -133,6 +135,7 @@ impl World {
             children: (0..config.slots).map(|_| None).collect(),
             ailments: vec![Ailment::None; config.slots],
             monitor_suspended: false,
+            tells: false,
             revive: 0,
             drivers: Drivers::new(shape, config.device),
             now_ns: 1,
@@ -343,6 +346,9 @@ impl World {
         let seen = observe(now_ns, &self.orders, &self.status, &self.slots, children, revive);
         let actions = self.monitor.step(&seen);
         perform(&actions, &self.orders, &self.status, &self.slots);
+        if self.tells {
+            self.tell(&actions);
+        }
         for action in actions {
             match action {
                 Action::Spawn { slot, generation } => {
@@ -359,6 +365,23 @@ impl World {
                     }
                 }
                 Action::Bury { slot } => self.children[slot] = None,
+                _ => {}
+            }
+        }
+    }
+
+    /// Prints what the monitor has decided, but for what it says at every tick.
+    fn tell(&self, actions: &[Action]) {
+        let block = self.orders.playhead();
+        for action in actions {
+            match action {
+                Action::Death(death) if death.lockstep_again_ns == 0 => {
+                    println!("block {block}: slot {} dies: {}", death.slot, death.cause);
+                }
+                Action::Spawn { .. }
+                | Action::Kill { .. }
+                | Action::Verdict(_)
+                | Action::Primary(_) => println!("block {block}: {action:?}"),
                 _ => {}
             }
         }

@@ -4,12 +4,12 @@ use segue_sim::life::live;
 
 #[test]
 fn lives_with_a_clock_are_heard_as_one_history() {
-    (0..60).for_each(|seed| drop(live(seed, Some(false))));
+    (0..40).for_each(|seed| drop(live(seed, Some(false))));
 }
 
 #[test]
 fn lives_on_freewheel_conceal_nothing() {
-    (0..40).for_each(|seed| drop(live(seed, Some(true))));
+    (0..25).for_each(|seed| drop(live(seed, Some(true))));
 }
 
 #[test]
