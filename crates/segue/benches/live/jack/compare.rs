@@ -23,6 +23,8 @@ pub(super) struct Verdict {
     pub(super) frames: u64,
     /// Of these, those that are the replay's nowhere.
     pub(super) differ: u64,
+    /// Silence within the recording, as while the timer plays.
+    pub(super) silent: u64,
     /// Times the recording was found again further on in the replay.
     pub(super) holes: u64,
     /// Frames of the replay that are not in the recording, in these holes.
@@ -50,6 +52,11 @@ pub(super) fn compare(heard: &Path, replay: &Path) -> Verdict {
             wrong = 0;
         } else if wrong % SURE != 0 {
             (wrong, verdict.differ) = (wrong + 1, verdict.differ + 1);
+        } else if heard.peek(SURE).iter().all(|frame| *frame == [0, 0]) {
+            // The timer played meanwhile.
+            heard.drop_front(SURE);
+            verdict.silent += SURE as u64;
+            continue;
         } else if let Some(on) = find(&mut heard, &mut replay).filter(|on| *on > 0) {
             replay.drop_front(on);
             (wrong, verdict.holes) = (0, verdict.holes + 1);

@@ -116,8 +116,11 @@ fn compare(heard: &Path, journal: &Path) {
     let done = done.status().expect("the program runs");
     println!("  the journal is rendered: {done}");
     let verdict = compare::compare(heard, &again);
-    table::title("  the far end against the replay", &["frames", "differ", "holes", "missing"]);
-    let values = [verdict.frames, verdict.differ, verdict.holes, verdict.missing];
+    table::title(
+        "  the far end against the replay",
+        &["frames", "differ", "silent", "holes", "missing"],
+    );
+    let values = [verdict.frames, verdict.differ, verdict.silent, verdict.holes, verdict.missing];
     table::row("", &values.map(|value| value as f64), 0);
 }
 
