@@ -30,6 +30,7 @@ const URGE: usize = 13;
 const POSITION: usize = 14;
 const FIXED: usize = 15;
 const TRUSTED: usize = 40;
+const FORMER: usize = 42;
 const GENERATIONS: usize = 16;
 const FIXED_AT: usize = 24;
 const FIXED_WORDS: usize = 4;
@@ -269,8 +270,20 @@ impl Orders {
         Some((block.checked_sub(1)?, hash)).filter(|_| same)
     }
 
+    /// The block that was trusted before [`Orders::trusted`]: needed while that one lies ahead
+    /// of the playhead. While it changes block and hash may not belong together. `[any]`
+    #[must_use]
+    pub fn formerly_trusted(&self) -> Option<(u64, u64)> {
+        let block = self.region.load(FORMER, Acquire);
+        Some((block.checked_sub(1)?, self.region.load(FORMER + 1, Acquire)))
+    }
+
     /// Two workers had the same state before this block. `[any]`
     pub fn set_trusted(&self, block: u64, hash: u64) {
+        if let Some((block, hash)) = self.trusted() {
+            self.region.store(FORMER, block + 1, Release);
+            self.region.store(FORMER + 1, hash, Release);
+        }
         self.region.store(TRUSTED, 0, Release);
         self.region.store(TRUSTED + 1, hash, Release);
         self.region.store(TRUSTED, block + 1, Release);

@@ -35,28 +35,38 @@ impl Monitor {
         self.judge_difference(block, &facts, seen, actions);
     }
 
-    /// The whole state, where all have hashed it before the same block; where two agree it is
-    /// trusted.
+    /// The whole state, where two or more have hashed it before the same block.
     fn compare_states(&mut self, seen: &Observation, actions: &mut Vec<Action>) {
         let hashed = |slot: usize| seen.slots[slot].state_hashes.iter().flatten().copied();
-        let common = self.in_lockstep().flat_map(hashed).map(|(block, _)| block).filter(|block| {
+        let mut common: Vec<u64> = self.in_lockstep().flat_map(hashed).map(|it| it.0).collect();
+        common.sort_unstable_by_key(|block| std::cmp::Reverse(*block));
+        common.dedup();
+        common.retain(|block| {
             self.in_lockstep().filter(|slot| hashed(*slot).any(|(at, _)| at == *block)).count() > 1
         });
-        let Some(block) = common.max() else { return };
-        let state = |at: &SlotSeen| {
-            let own = at.state_hashes.iter().flatten().find(|(at, _)| *at == block);
-            own.map(|(_, hash)| (*hash, 0))
-        };
-        let hashes: Vec<_> =
-            self.in_lockstep().filter_map(|slot| state(&seen.slots[slot])).collect();
-        let two_agree =
-            hashes.iter().any(|hash| hashes.iter().filter(|it| *it == hash).count() > 1);
-        let all_agree = hashes.iter().all(|hash| *hash == hashes[0]);
-        if two_agree && all_agree && Some(block) > seen.trusted && self.has_checkpoint(block, seen)
-        {
-            actions.push(Action::Trust { block, hash: hashes[0].0 });
+        let Some(newest) = common.first().copied() else { return };
+        self.trust(&common, seen, actions);
+        let state = |at: &SlotSeen| state_before(newest, at).map(|hash| (hash, 0));
+        self.judge_difference(newest, &state, seen, actions);
+    }
+
+    /// The newest of these blocks before which all had the same is trusted, if somebody left a
+    /// checkpoint there. Two are remembered, so the next one has to wait while the last lies
+    /// ahead of the playhead: nobody could join from either.
+    fn trust(&self, common: &[u64], seen: &Observation, actions: &mut Vec<Action>) {
+        if seen.trusted > Some(seen.playhead) {
+            return;
         }
-        self.judge_difference(block, &state, seen, actions);
+        let agreed = common.iter().find_map(|&block| {
+            let states = self.in_lockstep().filter_map(|at| state_before(block, &seen.slots[at]));
+            let states: Vec<u64> = states.collect();
+            let same = states.iter().all(|hash| *hash == states[0]);
+            (Some(block) > seen.trusted && same && self.has_checkpoint(block, seen))
+                .then(|| (block, states[0]))
+        });
+        if let Some((block, hash)) = agreed {
+            actions.push(Action::Trust { block, hash });
+        }
     }
 
     /// Who differs from two or more goes; of two that differ, the one who stands by.
@@ -114,4 +124,10 @@ impl Monitor {
         let guests = self.guests.iter().enumerate();
         guests.filter(|(_, guest)| guest.state == State::Lockstep).map(|(slot, _)| slot)
     }
+}
+
+/// What a slot says its state before a block hashes to.
+fn state_before(block: u64, at: &SlotSeen) -> Option<u64> {
+    let own = at.state_hashes.iter().flatten().find(|(at, _)| *at == block);
+    own.map(|(_, hash)| *hash)
 }

@@ -47,8 +47,10 @@ impl<I: Instrument> Worker<I> {
         let newest = areas.iter().map(|(mark, _)| mark.block).max().unwrap_or(0);
         areas.sort_by_key(|(mark, _)| std::cmp::Reverse(mark.block));
         // What two have agreed on before what one has said, unless it is old.
-        let trusted = self.parts.orders.trusted().filter(|(at, _)| at + TRUST_BLOCKS > newest);
-        if let Some((block, hash)) = trusted {
+        let orders = &self.parts.orders;
+        let trusted = [orders.trusted(), orders.formerly_trusted()].into_iter().flatten();
+        let trusted: Vec<_> = trusted.filter(|(at, _)| at + TRUST_BLOCKS > newest).collect();
+        for (block, hash) in trusted {
             let agreed = areas.iter().filter(|(mark, _)| mark.block == block);
             let found = agreed.filter_map(|(_, area)| area.read()).find(|(mark, state)| {
                 hash::words(mark.block, state) == hash && self.is_usable(*mark)

@@ -241,12 +241,17 @@ impl<I: Instrument> Worker<I> {
         let claim = |area: &Area| area.claim().map_or(0, |mark| mark.block);
         let (older, newer) =
             if claim(first) <= claim(second) { (first, second) } else { (second, first) };
-        // One that two have agreed on stays until they agree on a newer one.
-        let trusted = orders.trusted().map(|(block, _)| block);
-        let keeps_older = claim(older) > 0 && trusted == Some(claim(older));
-        let (area, kept) = if keeps_older { (newer, older) } else { (older, newer) };
+        // One that two have agreed on stays until they agree on a newer one that can be used.
+        let playhead = orders.playhead();
+        let needed =
+            [older, newer].map(|area| claim(area) > 0 && is_trusted(orders, claim(area), playhead));
+        let (area, kept) = match needed {
+            [true, true] => return,
+            [true, false] => (newer, older),
+            _ => (older, newer),
+        };
         // The checkpoint that stays must not lie ahead of what is still to be played.
-        if claim(kept) > orders.playhead() {
+        if claim(kept) > playhead {
             return;
         }
         place.set_crumb(Crumb::Checkpoint, self.next);
@@ -266,6 +271,13 @@ impl<I: Instrument> Worker<I> {
                 && place.newest_checkpoint() + 3 * every > self.next
         })
     }
+}
+
+/// Whether joiners may need the checkpoint of this block because two have agreed on it.
+fn is_trusted(orders: &Orders, block: u64, playhead: u64) -> bool {
+    let Some((newest, _)) = orders.trusted() else { return false };
+    let former = orders.formerly_trusted().filter(|_| newest > playhead);
+    block == newest || former.is_some_and(|(former, _)| block == former)
 }
 
 /// Hash of one 64th of the state, another one each block.
