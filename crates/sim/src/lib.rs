@@ -9,6 +9,7 @@ pub mod check;
 pub mod child;
 mod drivers;
 pub mod life;
+pub mod planted;
 pub mod toy;
 pub mod world;
 

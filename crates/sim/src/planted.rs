@@ -1,0 +1,272 @@
+//! Planted bugs: one change each to the product, and how many lives may pass before it is found.
+//!
+//! A checker that has never failed proves nothing. `cargo run --release -p segue-sim --bin
+//! planted` makes every change in a copy of the tree and lives lives from seed 0 until one fails.
+
+/// A bug to be planted.
+#[derive(Clone, Copy, Debug)]
+pub struct Planted {
+    /// What is wrong then.
+    pub name: &'static str,
+    /// The file, below `crates`.
+    pub file: &'static str,
+    /// A text that is in the file once.
+    pub find: &'static str,
+    /// What stands there instead.
+    pub instead: &'static str,
+    /// What finds it.
+    pub found_by: Finder,
+}
+
+/// What finds a planted bug.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Finder {
+    /// One of the first so many lives.
+    Lives(u64),
+    /// The crate's own tests: one thread cannot show what two do to each other between two
+    /// stores, and what is only late is not wrong.
+    Tests,
+}
+
+const fn lives(
+    name: &'static str,
+    file: &'static str,
+    find: &'static str,
+    instead: &'static str,
+) -> Planted {
+    Planted { name, file, find, instead, found_by: Finder::Lives(100) }
+}
+
+const fn tests(
+    name: &'static str,
+    file: &'static str,
+    find: &'static str,
+    instead: &'static str,
+) -> Planted {
+    Planted { name, file, find, instead, found_by: Finder::Tests }
+}
+
+const RING: &str = "sys/src/ring.rs";
+const SLOT: &str = "lockstep/src/memory/slot.rs";
+const ORDERS: &str = "lockstep/src/memory/orders.rs";
+const VERDICTS: &str = "lockstep/src/memory/verdicts.rs";
+const CHECKPOINT: &str = "lockstep/src/memory/checkpoint.rs";
+const PLAYOUT: &str = "lockstep/src/playout/mod.rs";
+const SEAL: &str = "lockstep/src/playout/seal.rs";
+const CONCEAL: &str = "lockstep/src/playout/conceal.rs";
+const RESUME: &str = "lockstep/src/playout/resume.rs";
+const WORKER: &str = "lockstep/src/worker/mod.rs";
+const TURN: &str = "lockstep/src/worker/turn.rs";
+const JOIN: &str = "lockstep/src/worker/join.rs";
+const MONITOR: &str = "lockstep/src/monitor/mod.rs";
+const BLAME: &str = "lockstep/src/monitor/blame.rs";
+const GUEST: &str = "lockstep/src/monitor/guest.rs";
+const DIVERGENCE: &str = "lockstep/src/monitor/divergence.rs";
+const PRIMARY: &str = "lockstep/src/monitor/primary.rs";
+const OBSERVE: &str = "lockstep/src/monitor/observe.rs";
+
+/// All of them. Not among them: the second look at an entry's number and the order of a ring's
+/// stores. The hash, keyed by the number, finds what either would let through.
+pub const PLANTED: &[Planted] = &[
+    lives("skip the hash", RING, "|| sealed != seal(number, tag, into)", ""),
+    tests(
+        "forget the generation",
+        SLOT,
+        "tag } if tag == generation",
+        "tag } if tag <= generation",
+    ),
+    lives(
+        "a new guest keeps the old words",
+        SLOT,
+        "for word in PUBLISHED..HASHES + 2 * HASHES_KEPT {",
+        "for word in HASHES..HASHES + 1 {",
+    ),
+    lives(
+        "a checkpoint without its hash",
+        CHECKPOINT,
+        "(same && sealed == seal(mark, &state))",
+        "(same && sealed != 1)",
+    ),
+    tests(
+        "shown before it is decided",
+        ORDERS,
+        "let number = self.region.load(FIXED, Acquire) + 1;",
+        "let number = self.region.load(FIXED, Acquire) + 1; self.show(sealing);",
+    ),
+    lives(
+        "the end of room is not seen",
+        ORDERS,
+        "< self.keep_from() + LOG_DEPTH as u64",
+        "> self.keep_from()",
+    ),
+    tests("a verdict that comes too late stands", VERDICTS, "if too_late {", "if false {"),
+    lives(
+        "nothing is ever quarantined",
+        VERDICTS,
+        "number: it, .. } if it == number",
+        "number: it, .. } if it == number + 1",
+    ),
+    tests("verdicts without end", VERDICTS, "if count >= VERDICTS_MAX {", "if false {"),
+    lives(
+        "play a joiner",
+        PLAYOUT,
+        "let sits = || place.generation() == generation && place.phase() == Phase::Lockstep;",
+        "let sits = || place.generation() == generation;",
+    ),
+    lives("no majority", PLAYOUT, "if self.shape.slots < 3 {", "if self.shape.slots < 30 {"),
+    lives(
+        "concealment is not counted",
+        PLAYOUT,
+        "if made_up {",
+        "if made_up && self.playhead > 64 {",
+    ),
+    lives("freewheel does not wait", PLAYOUT, "if !found && self.pace.freewheel {", "if false {"),
+    lives(
+        "seal a block too late",
+        SEAL,
+        "block: self.sealed,\n                    kind",
+        "block: self.sealed.saturating_sub(1),\n                    kind",
+    ),
+    tests(
+        "seal one block less",
+        SEAL,
+        "self.playhead + period + self.pace.lead",
+        "self.playhead + period + self.pace.lead - 1",
+    ),
+    lives(
+        "a damaged command is lost for ever",
+        SEAL,
+        "for left in (0..size).rev() {",
+        "for left in (1..size).rev() {",
+    ),
+    lives(
+        "more commands than a block may have",
+        SEAL,
+        "if count + usize::from(size) > COMMANDS_PER_BLOCK {",
+        "if count > COMMANDS_PER_BLOCK {",
+    ),
+    tests(
+        "the last block again in a gap",
+        CONCEAL,
+        "let real = if found { *sample * rising } else { 0.0 };",
+        "let real = if found { *sample * rising } else { *sample };",
+    ),
+    lives(
+        "resume without the offset",
+        RESUME,
+        "playout.offset = position.saturating_sub(begun)",
+        "playout.offset = (position * 0).saturating_sub(begun)",
+    ),
+    tests("resume without republishing", RESUME, "orders.publish(sealing);", "let _ = sealing;"),
+    lives(
+        "a worker that skips a command",
+        WORKER,
+        "self.cursor += self.records.len() as u64;",
+        "self.cursor += self.records.len() as u64 + u64::from(self.records.len() == 40);",
+    ),
+    lives(
+        "overwrite the last checkpoint there is",
+        WORKER,
+        "if claim(kept) > playhead {",
+        "if false {",
+    ),
+    lives(
+        "bypass from another block",
+        WORKER,
+        "block: from }) if from == block => Some(part)",
+        "block: from }) if from + 1 == block => Some(part)",
+    ),
+    lives(
+        "standbys do not let the primary go first",
+        TURN,
+        "if primary == self.parts.slot {",
+        "if primary < 99 {",
+    ),
+    lives(
+        "believe a joiner at once",
+        JOIN,
+        "if self.agree.1 >= AGREE_BLOCKS",
+        "if self.agree.1 < 99",
+    ),
+    lives(
+        "a joiner begins ahead of the playhead",
+        JOIN,
+        "mark.block <= playhead",
+        "mark.block < u64::MAX",
+    ),
+    lives(
+        "a joiner compares nothing",
+        JOIN,
+        "Some(facts) if facts.hash == mine.hash =>",
+        "Some(facts) if facts.hash | mine.hash > 0 =>",
+    ),
+    lives(
+        "no failover",
+        MONITOR,
+        "let cause = evidence.text(&seen.slots[slot].process);",
+        "if slot < 99 { return; } let cause = String::new();",
+    ),
+    lives("judge twice", BLAME, "|| self.verdicts.contains(&verdict)", ""),
+    lives(
+        "blame for a published block",
+        BLAME,
+        "self.suspected.retain(|verdict| published <= verdict.block());",
+        "let _ = published;",
+    ),
+    lives(
+        "blame nobody",
+        BLAME,
+        "Evidence::Note(note) => note.is_own_fault(),",
+        "Evidence::Note(_) => false,",
+    ),
+    lives("stopped workers stay", GUEST, "if seen.process == Process::Stopped {", "if false {"),
+    lives(
+        "a loop is never called",
+        GUEST,
+        "if busy && spent >= limits.loop_cpu_ns {",
+        "if false {",
+    ),
+    lives("launder a divergence", DIVERGENCE, "if value != right {", "if false {"),
+    lives(
+        "trust what differs",
+        DIVERGENCE,
+        "same && self.has_checkpoint",
+        "(same || true) && self.has_checkpoint",
+    ),
+    lives(
+        "trust out of reach",
+        DIVERGENCE,
+        "if seen.trusted > Some(seen.playhead) {",
+        "if false {",
+    ),
+    lives(
+        "the arbiter is always wrong",
+        DIVERGENCE,
+        "[other] if begun.is_some() =>",
+        "[other] if begun.is_some() && other > 99 =>",
+    ),
+    lives("no joiner takes over", PRIMARY, ".or_else(|| self.arrived(seen))", ""),
+    lives(
+        "believe a wild word",
+        OBSERVE,
+        "Some(_) => published,\n        None => 0,",
+        "Some(_) => published,\n        None => published,",
+    ),
+];
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::PLANTED;
+
+    #[test]
+    fn every_planted_bug_has_its_place_exactly_once() {
+        assert!(PLANTED.len() >= 30);
+        let crates = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+        for bug in PLANTED {
+            let text = std::fs::read_to_string(crates.join(bug.file)).unwrap();
+            assert_eq!(text.matches(bug.find).count(), 1, "{}", bug.name);
+        }
+    }
+}
