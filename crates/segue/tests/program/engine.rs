@@ -281,7 +281,7 @@ impl Ended {
 
     /// The journal of a show that ended with 0, rendered.
     pub(crate) fn rendered(&self) -> Vec<u8> {
-        assert_eq!(self.status.code(), Some(0), "it ended in order:\n{}", self.log);
+        assert_eq!(self.status.code(), Some(0), "{}\n{}", self.status, self.log);
         let again = self.folder.path().join("again.wav");
         let journal = self.folder.path().join("show.journal");
         let output = segue().arg("render").arg(journal).arg("-o").arg(&again).output();
@@ -289,6 +289,15 @@ impl Ended {
         let said = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "render: {}\n{said}", output.status);
         std::fs::read(again).expect("a rendering")
+    }
+
+    /// How many blocks were made up for want of real ones, from what it said at its end.
+    pub(crate) fn concealed(&self) -> usize {
+        let line = self.log.lines().find(|line| line.contains("the timeline has ended"));
+        let count = line.and_then(|line| line.split("none_reads=").nth(1));
+        let count = count.unwrap_or_else(|| panic!("no count of none_reads:\n{}", self.log));
+        let digits = count.split(|it: char| !it.is_ascii_digit()).next();
+        digits.and_then(|digits| digits.parse().ok()).expect("a number")
     }
 
     /// Ended with 0, and the journal renders to the bytes that were recorded.

@@ -73,6 +73,14 @@ pub fn ask_realtime(urgency: Urgency) -> io::Result<()> {
     done
 }
 
+/// Gives up real-time priority for the calling thread, and the wish for it. Whoever takes things
+/// down waits for ordinary threads, which it must not keep from running. `[any]`
+pub fn be_ordinary() {
+    super::wishes::forget();
+    // To take less is granted to everybody, to take back that children start without is not.
+    let _ = schedule(0, libc::SCHED_OTHER | libc::SCHED_RESET_ON_FORK, 0);
+}
+
 /// Gives a thread of this user that has more the priority `level`, which everybody may.
 /// `[control]`
 ///
@@ -253,6 +261,8 @@ mod tests {
             let granted = ask_realtime(Urgency::Primary).is_ok();
             assert_eq!(is_realtime(), granted);
             assert!(!thread::spawn(is_realtime).join().unwrap());
+            super::be_ordinary();
+            assert!(!is_realtime());
         })
         .join()
         .unwrap();

@@ -44,6 +44,14 @@ pub(super) fn note(urgency: Urgency, refused: bool) {
     }
 }
 
+/// Forgets what the calling thread asked for. `[any]`
+pub(super) fn forget() {
+    let thread = u64::from(thread_id());
+    if let Some(place) = WISHES.iter().find(|it| it.load(Acquire) >> 8 == thread) {
+        place.store(0, Release);
+    }
+}
+
 /// The threads of this process that have asked and have not ended. `[control]`
 #[must_use]
 pub fn wishes() -> Vec<(u32, Urgency)> {
@@ -93,6 +101,9 @@ mod tests {
             note(Urgency::Primary, false);
             let thread = thread_id();
             assert_eq!(own(thread).collect::<Vec<_>>(), [(thread, Urgency::Primary)]);
+            super::forget();
+            assert_eq!(own(thread).count(), 0);
+            note(Urgency::Primary, false);
             thread
         });
         let thread = ended.join().unwrap();

@@ -15,10 +15,10 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use rustix::process::Signal;
-use segue_lockstep::memory::status::{Death, Fact};
+use segue_lockstep::memory::status::{Counter, Death, Fact};
 use segue_lockstep::monitor::{self, Action, Monitor, State};
 use segue_sys::event::{Event, Signals, wait_readable};
-use segue_sys::process::Spawner;
+use segue_sys::process::{Spawner, priority};
 use segue_sys::{clock, futex};
 use tracing_appender::non_blocking::WorkerGuard;
 
@@ -88,6 +88,14 @@ pub(super) struct Watch {
 impl Watch {
     /// Watches until the engine has ended.
     pub(super) fn run(&mut self) -> Result<Exit, Failure> {
+        let ended = self.watch();
+        // What is taken down now waits for threads of lower priority, the log's for one. rtkit
+        // lets nobody run on for long.
+        priority::be_ordinary();
+        ended
+    }
+
+    fn watch(&mut self) -> Result<Exit, Failure> {
         loop {
             self.quiet_ticks += 1;
             let stirred = self.sleep().map_err(bug)? || self.quiet_ticks >= QUIET_TICKS;
@@ -115,7 +123,13 @@ impl Watch {
             Stage::Patch => self.wait_for_patch(control, now_ns, stirred),
             Stage::Workers => self.wait_for_workers(now_ns, stirred)?,
             Stage::Playing(driver) if driver.is_finished() => {
-                tracing::info!("the timeline has ended");
+                let status = &self.regions.status;
+                tracing::info!(
+                    blocks = self.regions.orders.playhead(),
+                    failovers = status.counter(Counter::Failovers),
+                    none_reads = status.counter(Counter::NoneReads),
+                    "the timeline has ended"
+                );
                 self.stage = Stage::Files(now_ns);
                 self.wait_for_files(control, now_ns)
             }

@@ -7,9 +7,10 @@ mod wires;
 use rustix::process::Signal;
 use serde_json::Value;
 
+use super::capture::{Capture, Stretch};
 use super::servers::jack::Jackd;
 use super::{SECOND, begin, drives, replay};
-use crate::engine::{Engine, counter, primary};
+use crate::engine::{Ended, Engine, counter, primary};
 
 /// Frames of a block.
 const BLOCK: u64 = 64;
@@ -29,9 +30,23 @@ fn problems(status: &Value) -> String {
     status["problems"].to_string()
 }
 
-/// Nothing was concealed, by a machine that is busy or otherwise.
-fn assert_unconcealed(status: &Value) {
-    assert_eq!(counter(status, "none_reads"), 0, "{status:#}");
+/// What was heard, in the order of the timeline; it has holes only where the device was lost, as
+/// a server that is kept from running for long may be.
+fn whole_but_for_losses(heard: &Capture, ended: &Ended, status: &Value) -> Vec<Stretch> {
+    let stretches = heard.stretches_of(&replay(ended));
+    let losses = counter(status, "device_losses") as usize;
+    assert!(stretches.len() <= losses + 1, "{losses} losses: {stretches:?}");
+    assert!(stretches.windows(2).all(|two| two[0].end() < two[1].from), "{stretches:?}");
+    stretches
+}
+
+/// Records half a second of JACK's, ends the engine, and finds that in the replay.
+fn hear(server: &mut Jackd, engine: Engine) {
+    let recorder = server.record();
+    recorder.wait(SECOND / 2);
+    wait_jack(&engine);
+    let ended = engine.stop();
+    recorder.finish().one_stretch_of(&replay(&ended));
 }
 
 #[test]
@@ -47,8 +62,7 @@ fn what_reaches_the_far_end_is_the_replay_whoever_is_killed() {
     let status = wait_jack(&engine);
     let ended = engine.stop();
     let heard = recorder.finish();
-    assert_unconcealed(&status);
-    assert_eq!(counter(&status, "device_losses"), 0);
-    let stretch = heard.one_stretch_of(&replay(&ended));
-    assert!(stretch.heard.len() as u64 > SECOND / 2, "{stretch:?}");
+    let stretches = whole_but_for_losses(&heard, &ended, &status);
+    let heard: usize = stretches.iter().map(|it| it.heard.len()).sum();
+    assert!(heard as u64 > SECOND / 2, "{stretches:?}");
 }
