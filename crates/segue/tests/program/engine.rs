@@ -294,10 +294,9 @@ impl Ended {
     /// How many blocks were made up for want of real ones, from what it said at its end.
     pub(crate) fn concealed(&self) -> usize {
         let line = self.log.lines().find(|line| line.contains("the timeline has ended"));
-        let count = line.and_then(|line| line.split("none_reads=").nth(1));
-        let count = count.unwrap_or_else(|| panic!("no count of none_reads:\n{}", self.log));
-        let digits = count.split(|it: char| !it.is_ascii_digit()).next();
-        digits.and_then(|digits| digits.parse().ok()).expect("a number")
+        let fields = line.and_then(|line| serde_json::from_str::<Value>(line).ok());
+        let count = fields.as_ref().and_then(|line| line["none_reads"].as_u64());
+        count.unwrap_or_else(|| panic!("no count of none_reads:\n{}", self.log)) as usize
     }
 
     /// Ended with 0, and the journal renders to the bytes that were recorded.
