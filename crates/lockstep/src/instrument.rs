@@ -29,6 +29,12 @@ pub trait Instrument {
     /// Whether a command is for this part alone. `[any]`
     fn is_for(&self, payload: &Payload, part: u32) -> bool;
 
+    /// How often a part whose output was no number was set back since the plan began, and which
+    /// was the last; part of the state, so the same on every worker. `[audio]`
+    fn resets(&self) -> (u64, u32) {
+        (0, 0)
+    }
+
     /// The whole state, all of it and nothing else. `[audio]`
     fn state(&self) -> &[u64];
 

@@ -6,7 +6,7 @@
 use crate::memory::inbox::{Count, Inbox};
 use crate::memory::orders::Orders;
 use crate::memory::plans::Plans;
-use crate::memory::slot::{Crumb, Phase, Slot};
+use crate::memory::slot::{Crumb, Phase, Reset, Slot};
 use crate::memory::status::{Change, Counter, Death, Fact, SlotFacts, Status};
 use crate::memory::tap::{Found, Tap};
 use crate::monitor::State;
@@ -115,6 +115,10 @@ pub struct Snapshot {
     pub changes: Vec<Change>,
     /// The last second as it was played.
     pub levels: Levels,
+    /// How often a part was set back because its output was no number.
+    pub resets: u64,
+    /// The newest of these, oldest first, as far as whoever goes first has met them.
+    pub newest_resets: Vec<Reset>,
     /// The newest state of the instrument that is whole.
     pub state: Option<Vec<u64>>,
     /// The plan in force.
@@ -134,7 +138,10 @@ impl Snapshot {
         let (counters, deaths) = (status.counters(), status.deaths());
         let slots: Vec<SlotSnapshot> =
             (0..views.shape.slots).map(|slot| read_slot(views, slot, now_ns)).collect();
+        let first = orders.primary().and_then(|slot| views.slots.get(slot));
         let mut snapshot = Self {
+            resets: first.map_or(0, Slot::resets),
+            newest_resets: first.map(Slot::newest_resets).unwrap_or_default(),
             health: Health::Ok,
             problems: Vec::new(),
             playhead: orders.playhead(),

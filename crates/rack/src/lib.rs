@@ -13,7 +13,7 @@ pub mod quantity;
 
 pub use catalog::catalog;
 #[cfg(feature = "fault")]
-pub use catalog::fault::sit as name_replica;
+pub use catalog::fault::{run_wild_by, sit as name_replica};
 pub use command::{Action, Command, CommandError, MASTER_GAIN_MAX, OWN_SMOOTHING};
 pub use engine::{AGENDA_CAPACITY, Notes, Rack, StateError};
 pub use names::{ID_BYTES_MAX, RESERVED, is_id, nearest};

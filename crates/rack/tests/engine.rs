@@ -218,6 +218,55 @@ out = { in = \"filter * 0.5\" }
     assert_eq!(notes.reset_module, u64::from(bench.module("bad")) + 1);
 }
 
+/// It fades within its block, gives silence as long as it lasts, and where blocks are cut changes
+/// nothing.
+#[cfg(feature = "fault")]
+#[test]
+fn a_module_that_stays_non_finite_is_silent_and_cuts_change_nothing() {
+    for mode in [6.0, 8.0] {
+        let heard = [false, true].map(|cut| {
+            let mut bench = Bench::new(
+                "segue = 1\n[bad]\ntype = \"fault\"\nin = 0.5\n\
+                 [out]\nin = \"bad\"\n",
+            );
+            bench.set_at(0, "bad", "mode", mode);
+            bench.set_at(0, "bad", "after", 3.0);
+            bench.set_at(0, "bad", "trigger", 1.0);
+            if cut {
+                for frame in [195, 200, 201, 250, 300] {
+                    bench.set_at(frame, "bad", "ms", frame as f32);
+                }
+            }
+            let heard = bench.left(8);
+            // Before its third block, then again each block: a reset makes it count anew.
+            assert_eq!(bench.rack.notes().resets, 2, "in the fourth and the eighth block");
+            heard
+        });
+        assert_eq!(heard[0][..192], [0.5; 192]);
+        assert!(heard[0][192..256].windows(2).all(|pair| pair[1] < pair[0]), "it fades");
+        assert_eq!(heard[0][255], 0.0);
+        assert_eq!(bench::bits(&heard[0]), bench::bits(&heard[1]));
+    }
+}
+
+/// A damaged checkpoint behind the last module costs a block, and nothing that was not
+/// damaged.
+#[test]
+fn a_master_that_is_no_number_is_mended_counted_and_stays_muted() {
+    let mut bench = Bench::new(LEVEL);
+    bench.tell(Command::now(Action::MasterGain { gain: 1.75, ramp_frames: 0 }));
+    bench.tell(Command::now(Action::MasterMute { on: true }));
+    bench.left(20);
+    let mut state = bench.rack.state().to_vec();
+    let gain = state.iter_mut().find(|word| **word == 1.75_f64.to_bits()).unwrap();
+    *gain = f64::NAN.to_bits();
+    bench.rack.restore(&state).unwrap();
+    assert!(bench.left(20).iter().all(|sample| *sample == 0.0));
+    let notes = bench.rack.notes();
+    assert_eq!((notes.resets, notes.reset_module), (1, u64::from(bench.module("out")) + 1));
+    assert_eq!(bench.rack.master(), (1.0, true));
+}
+
 #[test]
 fn a_bypassed_module_decays_in_5_ms_and_comes_back_when_revived() {
     let mut bench = Bench::new(LEVEL);

@@ -26,12 +26,18 @@ const BUILD: usize = 8;
 const CHECKPOINT: usize = 9;
 const BEGUN_FROM: usize = 10;
 const DISAGREES: usize = 11;
+const RESETS: usize = 12;
 const HASHES: usize = 16;
 
 /// Hashes of its state that a slot keeps: two workers need not be as far.
 pub const HASHES_KEPT: usize = 8;
 
-const _: () = assert!(HASHES + 2 * HASHES_KEPT <= NOTE_AT);
+/// Resets of parts that a slot keeps.
+const RESETS_KEPT: usize = 8;
+
+const RESETS_AT: usize = HASHES + 2 * HASHES_KEPT;
+
+const _: () = assert!(RESETS_AT + 4 * RESETS_KEPT <= NOTE_AT);
 
 /// First word of the dying note; its layout is the fatal-signal handler's.
 pub const NOTE_AT: usize = 64;
@@ -58,6 +64,20 @@ pub enum Phase {
     Joining,
     /// Rendering what the others render; its blocks may be played.
     Lockstep,
+}
+
+/// A part of the instrument was set back because its output was no number, once or block after
+/// block.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Reset {
+    /// With the first there were so many.
+    pub count: u64,
+    /// Which part, as the breadcrumb names it.
+    pub part: u32,
+    /// The first block.
+    pub from: u64,
+    /// The last one.
+    pub to: u64,
 }
 
 /// What a worker is doing, left where it can be read when it is dead.
@@ -228,7 +248,7 @@ impl Slot {
     /// written last. `[any]`
     pub fn sit(&self, generation: u64, build: u64) {
         self.region.store(GENERATION, 0, Release);
-        for word in PUBLISHED..HASHES + 2 * HASHES_KEPT {
+        for word in PUBLISHED..RESETS_AT + 4 * RESETS_KEPT {
             self.region.store(word, 0, Release);
         }
         for word in NOTE_AT..NOTE_AT + NOTE_WORDS {
@@ -275,6 +295,41 @@ impl Slot {
             let same = self.region.load(at, Acquire) == block;
             Some((block.checked_sub(1)?, hash)).filter(|_| same)
         })
+    }
+
+    /// Says how many resets there were, those before this guest's time included. `[audio]`
+    pub fn set_resets(&self, count: u64) {
+        self.region.store(RESETS, count, Release);
+    }
+
+    /// Says which part was set back; `turn` counts up, and stays while it goes on. `[audio]`
+    pub fn set_reset(&self, turn: usize, reset: Reset) {
+        let at = RESETS_AT + turn % RESETS_KEPT * 4;
+        self.region.store(at, 0, Release);
+        self.region.store(at + 1, reset.part.into(), Release);
+        self.region.store(at + 2, reset.from, Release);
+        self.region.store(at + 3, reset.to, Release);
+        self.region.store(at, reset.count, Release);
+    }
+
+    /// How many resets there were. `[any]`
+    #[must_use]
+    pub fn resets(&self) -> u64 {
+        self.region.load(RESETS, Acquire)
+    }
+
+    /// The newest resets, oldest first. `[any]`
+    #[must_use]
+    pub fn newest_resets(&self) -> Vec<Reset> {
+        let read = |turn: usize| {
+            let word = |word: usize| self.region.load(RESETS_AT + 4 * turn + word, Acquire);
+            let count = word(0);
+            let reset = Reset { count, part: word(1) as u32, from: word(2), to: word(3) };
+            Some(reset).filter(|_| count > 0 && word(0) == count)
+        };
+        let mut resets: Vec<_> = (0..RESETS_KEPT).filter_map(read).collect();
+        resets.sort_by_key(|reset| reset.count);
+        resets
     }
 
     /// Says from which block on a joiner replays, if two had agreed on the state before it.

@@ -157,6 +157,11 @@ impl<I: Instrument> Worker<I> {
     fn enter(&mut self, phase: Phase) {
         self.phase = phase;
         let place = &self.parts.slots[self.parts.slot];
+        if phase == Phase::Joining {
+            // Those in the state it begins with were told by others.
+            self.resets.0 = self.instrument.resets().0;
+            place.set_resets(self.resets.0);
+        }
         if phase == Phase::Lockstep {
             place.publish(self.next, self.next, self.cursor);
         } else {

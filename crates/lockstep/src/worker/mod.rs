@@ -10,7 +10,7 @@ use crate::instrument::Instrument;
 use crate::memory::block::{self, Facts};
 use crate::memory::checkpoint::{Area, Mark};
 use crate::memory::orders::{Found, Kind, Orders, Record};
-use crate::memory::slot::{Crumb, Phase, Slot};
+use crate::memory::slot::{Crumb, Phase, Reset, Slot};
 use crate::memory::verdicts::Verdict;
 use crate::{COMMANDS_PER_BLOCK, Shape};
 
@@ -83,6 +83,8 @@ pub struct Worker<I> {
     agree: (u64, u64),
     /// How often it has hashed its state.
     hashes: usize,
+    /// Resets of parts that are told, how often another one began, and the last.
+    resets: (u64, usize, Option<Reset>),
     samples: Box<[f32]>,
     entry: Box<[u64]>,
 }
@@ -105,6 +107,7 @@ impl<I: Instrument> Worker<I> {
             cursor: 0,
             agree: (0, 0),
             hashes: 0,
+            resets: (0, 0, None),
             instrument,
             shape,
             parts,
@@ -179,6 +182,8 @@ impl<I: Instrument> Worker<I> {
         let mut crumb = |part| place.set_crumb(Crumb::Render(part), block);
         self.instrument.render(&mut self.samples, &mut crumb);
         place.set_crumb(Crumb::Idle, block);
+        self.tell_resets(block);
+        let place = &self.parts.slots[self.parts.slot];
         let facts = Facts {
             hash: block::pack(&self.samples, &mut self.entry),
             digest: digest(block, self.instrument.state()),
@@ -195,6 +200,28 @@ impl<I: Instrument> Worker<I> {
         let published = if self.phase == Phase::Lockstep { self.next } else { 0 };
         place.publish(self.next, published, self.cursor);
         Ok(())
+    }
+
+    /// Says which part was set back in this block, if one was.
+    fn tell_resets(&mut self, block: u64) {
+        let (told, turn, last) = &mut self.resets;
+        let (count, part) = self.instrument.resets();
+        if count == *told {
+            return;
+        }
+        *told = count;
+        let goes_on = last.filter(|last| last.part == part && last.to + 1 == block);
+        let reset = match goes_on {
+            Some(last) => Reset { to: block, ..last },
+            None => {
+                *turn += 1;
+                Reset { count, part, from: block, to: block }
+            }
+        };
+        *last = Some(reset);
+        let place = &self.parts.slots[self.parts.slot];
+        place.set_reset(*turn, reset);
+        place.set_resets(count);
     }
 
     /// Applies the commands of the next block, but for what the first `known` verdicts forbid.

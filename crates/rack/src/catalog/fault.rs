@@ -1,5 +1,6 @@
 //! `fault`: a module that misbehaves when told to; only in builds that test the rest.
 
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
@@ -18,7 +19,10 @@ pub(super) const SPEC: ModuleSpec = ModuleSpec {
     params: &[
         ParamSpec::choice(
             "mode",
-            &["panic", "abort", "exit", "loop", "slow", "hold", "nan", "diverge"],
+            &[
+                "panic", "abort", "exit", "loop", "slow", "hold", "nan", "diverge", "infinite",
+                "overflow", "allocate", "wild",
+            ],
             "the harm done",
         ),
         ParamSpec::choice(
@@ -39,15 +43,26 @@ pub(super) const SPEC: ModuleSpec = ModuleSpec {
             .at_once(),
         ParamSpec::number("guest", Unit::Number, (0.0, 1e6), 0.0, "which guest of it; 0 for any")
             .at_once(),
+        ParamSpec::number(
+            "after",
+            Unit::Number,
+            (0.0, 1e6),
+            0.0,
+            "at which state: blocks it must have rendered before",
+        )
+        .at_once(),
     ],
     has_gate: false,
 };
 
-/// What a replica adds to its own state, so that it differs from the others.
+/// What the module remembers.
 #[derive(Clone, Copy, Debug, FromBytes, IntoBytes, KnownLayout, Immutable)]
 #[repr(C)]
 struct Harm {
+    /// What a replica adds to its own state, so that it differs from the others.
     stain: u64,
+    /// Blocks it has rendered.
+    blocks: u64,
 }
 
 /// Words of state.
@@ -60,6 +75,7 @@ const MS: usize = 3;
 const TRIGGER: usize = 4;
 const SLOT: usize = 5;
 const GUEST: usize = 6;
+const AFTER: usize = 7;
 
 /// Who this process is: its slot plus one, and which guest of it; no part of any state, so that
 /// one of several replicas can be hurt.
@@ -81,18 +97,33 @@ fn is_meant(slot: f32, guest: f32) -> bool {
 /// The trigger's index among the parameters.
 pub(crate) const TRIGGER_PARAM: u16 = TRIGGER as u16 - 1;
 
+/// What writes where it should not: rack alone has nothing it could reach.
+static WILD: OnceLock<Box<dyn Fn() + Send + Sync>> = OnceLock::new();
+
+/// Says how this process writes wildly. `[control]`
+pub fn run_wild_by(write: impl Fn() + Send + Sync + 'static) {
+    // Told once, by the process itself; a second telling would be the same.
+    let _ = WILD.set(Box::new(write));
+}
+
 /// The harm done as a command is applied, where it is asked for; `param` gives a parameter's
 /// value by its index.
-pub(crate) fn strike_in_apply(param: impl Fn(u16) -> f32) {
+pub(crate) fn strike_in_apply(param: impl Fn(u16) -> f32, state: &[u64]) {
     let at = |place: usize| param(place as u16 - 1);
-    if at(PHASE) == 1.0 && is_meant(at(SLOT), at(GUEST)) {
+    let blocks = state.get(1).copied().unwrap_or(0);
+    if at(PHASE) == 1.0 && is_meant(at(SLOT), at(GUEST)) && blocks as f32 >= at(AFTER) {
         strike(at(MODE) as u32, at(MS));
     }
 }
 
 /// Harmless.
 pub(super) fn reset(state: &mut [u64]) {
-    state_of::<Harm>(state).stain = 0;
+    *state_of::<Harm>(state) = Harm { stain: 0, blocks: 0 };
+}
+
+/// One more block.
+pub(super) fn end_block(state: &mut [u64]) {
+    state_of::<Harm>(state).blocks += 1;
 }
 
 /// One stretch, and the harm if it is asked for in render.
@@ -113,8 +144,12 @@ pub(super) fn render(panel: &mut Panel<'_>) {
     if !is_meant(panel.signals[SLOT].at(0), panel.signals[GUEST].at(0)) {
         return;
     }
+    if (state_of::<Harm>(panel.state).blocks as f32) < panel.signals[AFTER].at(0) {
+        return;
+    }
     match panel.signals[MODE].at(0) as u32 {
         NAN => panel.outlets[0].fill(f32::NAN),
+        INFINITE => panel.outlets[0].fill(f32::INFINITY),
         DIVERGE => {
             let harm = state_of::<Harm>(panel.state);
             harm.stain = harm.stain.wrapping_mul(31).wrapping_add(u64::from(std::process::id()));
@@ -133,6 +168,21 @@ const SLOW: u32 = 4;
 const HOLD: u32 = 5;
 const NAN: u32 = 6;
 const DIVERGE: u32 = 7;
+const INFINITE: u32 = 8;
+const OVERFLOW: u32 = 9;
+const ALLOCATE: u32 = 10;
+const WILD_WRITES: u32 = 11;
+
+/// Bytes taken at once by the mode that takes all there is.
+const PIECE_BYTES: usize = 64 << 20;
+
+/// Calls itself until there is no stack left.
+fn descend(depth: u64) -> u64 {
+    if std::hint::black_box(depth) == u64::MAX {
+        return 0;
+    }
+    std::hint::black_box(descend(depth + 1)) + 1
+}
 
 /// Does the harm. Breaks every rule of the audio path, which is what it is for.
 fn strike(mode: u32, ms: f32) {
@@ -149,6 +199,12 @@ fn strike(mode: u32, ms: f32) {
                 std::hint::black_box(ms);
             }
         }
+        OVERFLOW => assert!(descend(0) > 0, "nobody comes back from there"),
+        ALLOCATE => loop {
+            // Reserved and kept, not touched: a bound is met before the machine is hurt.
+            std::mem::forget(Vec::<u8>::with_capacity(std::hint::black_box(PIECE_BYTES)));
+        },
+        WILD_WRITES => WILD.get().into_iter().for_each(|write| write()),
         HOLD => loop {
             std::thread::park();
         },

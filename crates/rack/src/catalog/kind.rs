@@ -82,8 +82,11 @@ impl Kind {
 
     /// Called at the last frame of each block, wherever the block was cut.
     pub(crate) fn end_block(self, state: &mut [u64]) {
-        if self == Kind::Biquad {
-            biquad::settle(state);
+        match self {
+            Kind::Biquad => biquad::settle(state),
+            #[cfg(feature = "fault")]
+            Kind::Fault => fault::end_block(state),
+            _ => {}
         }
     }
 

@@ -47,6 +47,17 @@ pub(super) struct Tally {
     pub(super) limited: u64,
 }
 
+impl Tally {
+    /// Counts a reset; of several in a block, before which there were `before`, the one first in
+    /// the signal is named. `[audio]`
+    pub(super) fn reset(&mut self, module: usize, before: u64) {
+        if self.resets == before {
+            self.reset_module = module as u64 + 1;
+        }
+        self.resets += 1;
+    }
+}
+
 /// What stands behind `out`.
 #[derive(Clone, Copy, Debug, FromBytes, IntoBytes, KnownLayout, Immutable)]
 #[repr(C)]

@@ -74,6 +74,24 @@ impl Master {
         }
     }
 
+    /// Forgets what is no number and what the limiter has heard; gains and mute stay as they were
+    /// set. `[audio]`
+    pub(super) fn mend(&mut self) {
+        let new = Master::new();
+        self.limiter = new.limiter;
+        for (ramp, new) in [
+            (&mut self.gain, new.gain),
+            (&mut self.mute, new.mute),
+            (&mut self.fade, new.fade),
+            (&mut self.duck, new.duck),
+            (&mut self.tone, new.tone),
+        ] {
+            if !(ramp.target().is_finite() && ramp.value().is_finite()) {
+                *ramp = new;
+            }
+        }
+    }
+
     /// Does one task. `[audio]`
     pub(super) fn perform(&mut self, desk: &Desk, task: MasterTask) {
         match task {

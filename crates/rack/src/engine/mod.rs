@@ -43,9 +43,9 @@ pub enum StateError {
 pub struct Notes {
     /// Commands moved to a later block because theirs was cut often enough.
     pub moved: u64,
-    /// Modules whose output was not finite and that were reset.
+    /// How often a module whose output was not finite was reset; `out` stands for the master.
     pub resets: u64,
-    /// The module reset last, plus one; 0 for none.
+    /// The module reset last, plus one, the first in the signal of several in a block; 0 for none.
     pub reset_module: u64,
     /// Commands for modules or parameters that do not exist, or with values that are no number.
     pub ignored: u64,

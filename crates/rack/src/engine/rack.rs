@@ -152,7 +152,8 @@ impl Rack {
             && self.specs[usize::from(module)].name == "fault"
             && value > 0.0
         {
-            strike_in_apply(|param| self.param(module, param).unwrap_or(0.0));
+            let state = module::state(&self.layout.modules[usize::from(module)], &self.arena);
+            strike_in_apply(|param| self.param(module, param).unwrap_or(0.0), state);
         }
     }
 
@@ -170,6 +171,7 @@ impl Rack {
         }
         let header = header(&mut self.arena);
         let mut tally = header.notes;
+        let before = tally.resets;
         let scene = Scene {
             start: header.block * BLOCK_FRAMES as u64,
             rate: self.desk.rate as f32,
@@ -184,18 +186,21 @@ impl Rack {
             let first = self.schedule.chains[index].map(|(first, _)| first);
             let sound = module::play(place, words, &mut self.samples, &scene, first, &mut tally);
             if !sound {
-                tally.resets += 1;
-                tally.reset_module = index as u64 + 1;
+                tally.reset(index, before);
             }
         }
-        tally.limited += u64::from(self.master_block(out));
+        let (limited, sound) = self.master_block(out);
+        tally.limited += u64::from(limited);
+        if !sound {
+            tally.reset(self.layout.out, before);
+        }
         let header = self::header(&mut self.arena);
         header.notes = tally;
         header.block += 1;
     }
 
-    /// The master's part of a block; frames the limiter held down.
-    fn master_block(&mut self, out: &mut [f32]) -> u32 {
+    /// The master's part of a block; frames the limiter held down, and whether it was finite.
+    fn master_block(&mut self, out: &mut [f32]) -> (u32, bool) {
         let place = &self.layout.modules[self.layout.out];
         let bus = &self.samples[place.outlets..place.outlets + 2 * BLOCK_FRAMES];
         let (left, right) = bus.split_at(BLOCK_FRAMES);
@@ -213,12 +218,13 @@ impl Rack {
             limited += master.render(&self.desk, sides, &mut out[at * channels..to * channels]);
             at = to;
         }
-        // Every module is finite by now, so this is a damaged checkpoint: better as new than deaf.
-        if !all_finite(out) {
-            *master = Master::new();
+        // Every module is finite by now, so this is a damaged checkpoint.
+        let sound = all_finite(out);
+        if !sound {
+            master.mend();
             out.fill(0.0);
         }
-        limited
+        (limited, sound)
     }
 
     /// Takes from the agenda what is due in this block, in order, within the bounds of a block.

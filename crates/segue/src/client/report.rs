@@ -1,5 +1,7 @@
 //! A snapshot as users see it: JSON with promised fields, and a few lines for people.
 
+use std::collections::BTreeMap;
+
 use segue_lockstep::memory::inbox::Count;
 use segue_lockstep::memory::status::{Counter, Death, Fact};
 use segue_lockstep::monitor::State;
@@ -17,6 +19,7 @@ pub(crate) fn json(snapshot: &Snapshot, shape: &Shape) -> Value {
     let mut problems = snapshot.problems.clone();
     problems.extend(memo.problems.iter().cloned());
     problems.extend(priority_problem(snapshot));
+    problems.extend(resets(snapshot, shape, &memo));
     let panel = panel(snapshot, shape);
     if let Some((plan, rack)) = &panel {
         problems
@@ -182,6 +185,18 @@ fn priority_problem(snapshot: &Snapshot) -> Option<String> {
     })
 }
 
+/// The modules that were set back within the last minute.
+fn resets(snapshot: &Snapshot, shape: &Shape, memo: &Memo) -> Vec<String> {
+    let minute = 60 * u64::from(shape.rate) / BLOCK_FRAMES as u64;
+    let recent = snapshot.newest_resets.iter().filter(|it| it.to + minute > snapshot.playhead);
+    let last: BTreeMap<_, _> = recent.map(|reset| (reset.part, reset.to)).collect();
+    let sentence = |(part, block): (u32, u64)| {
+        let name = module_name(part.into(), memo);
+        format!("the output of {name} was no number, last in block {block}; it was reset")
+    };
+    last.into_iter().map(sentence).collect()
+}
+
 /// The instrument as the newest checkpoint has it, to see its knobs.
 fn panel(snapshot: &Snapshot, shape: &Shape) -> Option<(Plan, Rack)> {
     let plan = Plan::from_bytes(snapshot.plan.as_deref()?).ok()?;
@@ -280,6 +295,7 @@ fn counters_json(snapshot: &Snapshot) -> Value {
         "commands_coalesced": snapshot.count(Count::Coalesced),
         "quarantined": of(Counter::Quarantined),
         "bypassed": of(Counter::Bypassed),
+        "resets": snapshot.resets,
         "divergences": of(Counter::Divergences),
         "late": of(Counter::Late),
         "anchors": of(Counter::Anchors),
@@ -315,15 +331,18 @@ fn death_json(snapshot: &Snapshot, death: &Death, memo: &Memo) -> Value {
 fn crumb_text((kind, number): (u64, u64), block: u64, memo: &Memo) -> String {
     let doing = match kind {
         1 => format!("command {number}"),
-        2 => {
-            let module = usize::try_from(number).ok().and_then(|at| memo.modules.get(at));
-            module.map_or_else(|| format!("module {number}"), |id| format!("module {id}"))
-        }
+        2 => module_name(number, memo),
         3 => "writing a checkpoint".to_owned(),
         4 => "loading".to_owned(),
         _ => "idle".to_owned(),
     };
     format!("block {block}, {doing}")
+}
+
+/// A module by its id, or by its number where that is not known.
+fn module_name(number: u64, memo: &Memo) -> String {
+    let module = usize::try_from(number).ok().and_then(|at| memo.modules.get(at));
+    module.map_or_else(|| format!("module {number}"), |id| format!("module {id}"))
 }
 
 /// A moment of the monotonic clock on the calendar.

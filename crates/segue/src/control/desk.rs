@@ -10,6 +10,7 @@ use std::time::{Duration, SystemTime};
 use rosc::{OscMessage, OscType};
 use segue_lockstep::memory::inbox::{Count, Inbox};
 use segue_lockstep::memory::orders::Orders;
+use segue_lockstep::memory::slot::Slot;
 use segue_lockstep::{BLOCK_FRAMES, COMMANDS_PER_BLOCK};
 use segue_rack::{Action, Command, Plan};
 
@@ -17,7 +18,7 @@ use super::backlog::{Backlog, Bundle, Taken};
 use super::clock::FrameClock;
 use super::mirror::Mirror;
 use super::sockets::{Sender, Senders};
-use super::verdicts::Crier;
+use super::verdicts::{Crier, Told};
 use crate::osc::address::{self, Ask, EngineAsk, RecordAsk, Revived};
 use crate::osc::decode::{self, Group};
 use crate::osc::refusal::{Code, Refusal};
@@ -140,9 +141,24 @@ impl Desk {
 
     fn tell_verdicts(&mut self) {
         let told = self.crier.news(&self.orders, &self.plan, &self.senders);
+        self.tell(told);
+    }
+
+    /// Looks for modules that were set back; once a turn.
+    pub(crate) fn look_at(&mut self, slots: &[Slot]) {
+        if let Some(first) = self.orders.primary().and_then(|slot| slots.get(slot)) {
+            let told = self.crier.resets(first, &self.orders, &self.plan, &self.senders);
+            self.tell(told);
+        }
+    }
+
+    fn tell(&mut self, told: Told) {
         told.lines.iter().for_each(|line| eprintln!("{line}"));
         for (sender, message, refusal) in told.refusals {
             self.refuse(sender, &message, &refusal);
+        }
+        for (sender, message, remark) in told.remarks {
+            self.reply(sender, remark.reply_to(&message));
         }
     }
 

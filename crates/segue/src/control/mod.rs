@@ -104,6 +104,7 @@ fn serve(
         beat += 1;
         seat.inbox.set_beat(beat);
         desk.turn(now);
+        desk.look_at(&seat.slots);
         clerk.run_errands(&mut desk, &mut sockets, &seat);
         while let Ok(news) = news.try_recv() {
             if matches!(news, News::Finished) {

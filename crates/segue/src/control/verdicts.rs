@@ -1,10 +1,16 @@
-//! Tells whoever sent it what was found to be poison, and writes it into the log.
+//! Tells whoever sent it what was found to be poison or made a module set back, and writes it
+//! into the log.
 //!
 //! *Invariant*: each verdict is told once by each control process; one that was passed before
-//! this process began is told to nobody, for its sender is unknown here.
+//! this process began is told to nobody, for its sender is unknown here. A module that is set
+//! back again and again is told once, as long as a second does not go well.
+
+use std::collections::BTreeMap;
 
 use rosc::{OscMessage, OscType};
+use segue_lockstep::BLOCK_FRAMES;
 use segue_lockstep::memory::orders::{Found, Orders, Record};
+use segue_lockstep::memory::slot::{Reset, Slot};
 use segue_lockstep::memory::verdicts::Verdict;
 use segue_rack::{Action, Command, Plan};
 
@@ -20,20 +26,28 @@ const BACK: u64 = 4096;
 pub(super) struct Told {
     /// To senders: their messages, and why they are not applied.
     pub(super) refusals: Vec<(Sender, OscMessage, Refusal)>,
+    /// To senders: messages that were applied, and what came of it.
+    pub(super) remarks: Vec<(Sender, OscMessage, Refusal)>,
     /// To the log.
     pub(super) lines: Vec<String>,
 }
 
-/// How many verdicts were told.
+/// What was told.
 #[derive(Debug)]
 pub(super) struct Crier {
+    /// So many verdicts.
     told: usize,
+    /// Resets up to this one; none before the first look.
+    resets: Option<u64>,
+    /// The block of the last reset of each module.
+    reset_in: BTreeMap<u32, u64>,
 }
 
 impl Crier {
     /// One who tells what comes from now on.
     pub(super) fn new(orders: &Orders) -> Self {
-        Self { told: orders.verdicts().count() }
+        let told = orders.verdicts().count();
+        Self { told, resets: None, reset_in: BTreeMap::new() }
     }
 
     /// What is new.
@@ -54,6 +68,43 @@ impl Crier {
         }
         told
     }
+
+    /// What was set back since the last look at whoever goes first.
+    pub(super) fn resets(
+        &mut self,
+        first: &Slot,
+        orders: &Orders,
+        plan: &Plan,
+        senders: &Senders,
+    ) -> Told {
+        let mut told = Told::default();
+        let known = *self.resets.get_or_insert_with(|| first.resets());
+        if first.resets() <= known && self.reset_in.is_empty() {
+            return told;
+        }
+        let second = u64::from(plan.setup().rate) / BLOCK_FRAMES as u64;
+        for reset in first.newest_resets() {
+            let last = self.reset_in.get(&reset.part).copied();
+            if reset.count > known && last.is_none_or(|last| reset.from > last + second) {
+                was_reset(reset, orders, plan, senders, &mut told);
+            }
+            self.resets = self.resets.max(Some(reset.count));
+            self.reset_in.insert(reset.part, last.unwrap_or(0).max(reset.to));
+        }
+        told
+    }
+}
+
+fn was_reset(reset: Reset, orders: &Orders, plan: &Plan, senders: &Senders, told: &mut Told) {
+    let Reset { part, from: block, .. } = reset;
+    let name = module_name(plan, part);
+    let text =
+        format!("the output of module '{name}' was no number in block {block}; it was reset");
+    for (sender, message) in asked_of(part, block, orders, plan, senders) {
+        let remark = Refusal::new(Code::NotFinite, format!("{text}, with this applied"));
+        told.remarks.push((sender, message, remark));
+    }
+    told.lines.push(text);
 }
 
 fn quarantined(
@@ -94,21 +145,35 @@ fn bypassed(
         "module '{name}' failed in this block and is bypassed; this is not applied; \
          /engine/revive {name} brings it back"
     );
+    for (sender, message) in asked_of(part, block, orders, plan, senders) {
+        told.refusals.push((sender, message, Refusal::new(Code::Quarantined, text.clone())));
+    }
+}
+
+/// The messages of known senders that asked something of a module in a block, newest first.
+fn asked_of(
+    part: u32,
+    block: u64,
+    orders: &Orders,
+    plan: &Plan,
+    senders: &Senders,
+) -> Vec<(Sender, OscMessage)> {
     let head = orders.head();
+    let mut asked = Vec::new();
     for number in (head.saturating_sub(BACK)..head).rev() {
-        let Found::Record(record) = orders.record(number) else { return };
+        let Found::Record(record) = orders.record(number) else { break };
         if record.block < block {
-            return;
+            break;
         }
         let module = Command::decode(&record.payload).ok().and_then(|command| command.module());
         if record.block > block || module.map(u32::from) != Some(part) {
             continue;
         }
         if let Some(sender) = senders.sender(record.origin) {
-            let refusal = Refusal::new(Code::Quarantined, text.clone());
-            told.refusals.push((sender, message(&record, plan), refusal));
+            asked.push((sender, message(&record, plan)));
         }
     }
+    asked
 }
 
 /// The id of a part as the breadcrumb names it.

@@ -76,6 +76,11 @@ impl Instrument for Played {
         module.is_some_and(|module| u32::from(module) == part)
     }
 
+    fn resets(&self) -> (u64, u32) {
+        let notes = self.0.notes();
+        (notes.resets, notes.reset_module.saturating_sub(1) as u32)
+    }
+
     fn state(&self) -> &[u64] {
         self.0.state()
     }
@@ -110,7 +115,10 @@ fn work() -> Result<std::convert::Infallible, Failure> {
     #[cfg(feature = "fault")]
     super::fault::at_start(hello.slot, hello.generation);
     #[cfg(feature = "fault")]
-    segue_rack::name_replica(hello.slot, hello.generation as u32);
+    {
+        segue_rack::name_replica(hello.slot, hello.generation as u32);
+        super::fault::know_wildness(parts.slots[parts.slot].clone());
+    }
 
     let rack = load(&plans, &shape, hello.state_bytes)?;
     let worker = Worker::sit(Played(rack), shape, parts.clone(), hello.build);

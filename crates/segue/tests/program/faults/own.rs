@@ -47,6 +47,10 @@ fn each_way_to_die_is_told_and_none_is_heard() {
         ("abort", "render", "crashed with SIGABRT"),
         ("exit", "render", "exited with code 0"),
         ("exit", "apply", "exited with code 0"),
+        ("overflow", "render", "crashed with SIGSEGV"),
+        ("overflow", "apply", "crashed with SIGSEGV"),
+        ("allocate", "render", "crashed with SIGABRT"),
+        ("allocate", "apply", "crashed with SIGABRT"),
         ("loop", "render", "looped"),
         ("loop", "apply", "looped"),
         ("hold", "render", "had work and did none"),
@@ -58,7 +62,8 @@ fn each_way_to_die_is_told_and_none_is_heard() {
             let slot = if of_primary { first } else { 1 - first };
             let (told, refused) = strike(&engine, &client, mode, phase, slot);
             // A crash of whoever goes first is blamed on what it was doing.
-            let judged = of_primary && ["panic", "abort", "exit"].contains(&mode);
+            let crashes = ["panic", "abort", "exit", "overflow", "allocate"];
+            let judged = of_primary && crashes.contains(&mode);
             assert_eq!(refused.len(), usize::from(judged), "{mode} in {phase}: {refused:?}");
             if judged {
                 assert_eq!(refused[0].args[1], OscType::String("quarantined".into()));
@@ -74,6 +79,10 @@ fn each_way_to_die_is_told_and_none_is_heard() {
                 let words = told["last_words"].as_str().unwrap_or_default();
                 assert!(words.contains("told to panic"), "{told:#}");
             }
+            if mode == "allocate" {
+                let words = told["last_words"].as_str().unwrap_or_default();
+                assert!(words.contains("memory allocation"), "{told:#}");
+            }
             deaths += 1;
             failovers += u64::from(of_primary);
         }
@@ -82,4 +91,20 @@ fn each_way_to_die_is_told_and_none_is_heard() {
     assert_eq!(counter(&status, "failovers"), failovers, "{status:#}");
     assert_eq!(counter(&status, "none_reads"), 0);
     engine.stop().assert_identical();
+}
+
+/// It reaches nothing but its own slot, and what stands there is believed by nobody.
+#[test]
+fn a_worker_that_writes_wildly_is_replaced_unheard() {
+    for of_primary in [true, false] {
+        let engine = Start::new().patch(FAULTY).play();
+        let client = Client::new(engine.port());
+        let first = primary(&engine.wait_whole(0));
+        let slot = if of_primary { first } else { 1 - first };
+        let (told, _) = strike(&engine, &client, "wild", "render", slot);
+        assert_ne!(told["cause"], "", "{told:#}");
+        let status = engine.status();
+        assert_eq!(counter(&status, "none_reads"), 0, "{status:#}");
+        engine.stop().assert_identical();
+    }
 }

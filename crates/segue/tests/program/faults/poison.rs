@@ -89,3 +89,46 @@ fn a_primary_whose_state_goes_wrong_silently_is_outvoted_by_two_standbys() {
     assert_eq!((counter(&status, "divergences"), counter(&status, "none_reads")), (1, 0));
     engine.stop().assert_identical();
 }
+
+/// S53: nobody sent anything; the module meets a state of its own that kills it.
+#[test]
+fn a_module_that_crashes_at_a_certain_state_is_bypassed_and_no_command_is_blamed() {
+    let text = FAULTY.replace("in = \"osc\"\n", "in = \"osc\"\ntrigger = 1\nafter = 500\n");
+    let engine = Start::new().patch(&text).play();
+    let status = engine.wait("it is judged and all are back", |status| {
+        counter(status, "bypassed") == 1 && is_whole(status)
+    });
+    assert_eq!(counter(&status, "quarantined"), 0, "{status:#}");
+    assert_eq!(status["deaths"][0]["breadcrumb"], "block 500, module bad");
+    assert_eq!(counter(&status, "none_reads"), 0);
+    engine.stop().assert_identical();
+}
+
+/// S29: reset within the block, the same on all, told to whoever turned the knob; the replay has
+/// the same bits.
+#[test]
+fn a_module_that_turns_non_finite_is_reset_and_told_and_nobody_dies() {
+    for mode in ["nan", "infinite"] {
+        let engine = Start::new().patch(FAULTY).play();
+        let client = Client::new(engine.port());
+        engine.wait_whole(0);
+        poison(&client, mode, "render");
+        let remark = client.receive();
+        assert_eq!(remark.args[0], OscType::String("/mod/bad/trigger".into()), "{remark:?}");
+        assert_eq!(remark.args[1], OscType::String("not_finite".into()));
+        client.send("/mod/bad/trigger", &[OscType::Float(0.0)]);
+        assert!(client.sync(2).is_empty(), "told once");
+        let status = engine.wait("it is counted", |status| counter(status, "resets") > 0);
+        let problems = status["problems"].to_string();
+        assert!(problems.contains("the output of module bad was no number"), "{problems}");
+        assert_eq!((counter(&status, "deaths"), counter(&status, "divergences")), (0, 0));
+        assert_eq!(status["health"], "ok", "{status:#}");
+        // One that comes later knows what the others know.
+        engine.hurt(0, rustix::process::Signal::KILL);
+        let whole = engine.wait_whole(1);
+        assert!(counter(&whole, "resets") >= counter(&status, "resets"), "{whole:#}");
+        let log = engine.log();
+        assert_eq!(log.matches("the output of module 'bad' was no number").count(), 1, "{log}");
+        engine.stop().assert_identical();
+    }
+}
