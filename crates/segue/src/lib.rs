@@ -27,6 +27,7 @@ pub fn main() -> ExitCode {
     match std::env::args_os().nth(1).as_deref().and_then(std::ffi::OsStr::to_str) {
         Some("worker") => return host::worker_main().into(),
         Some("rtkit") => return host::rtkit::clerk_main().into(),
+        Some("prover") => return host::prover::prover_main().into(),
         Some("control") => return control_main().into(),
         _ => {}
     }
@@ -70,7 +71,7 @@ fn perform(cli: &Cli) -> Result<ExitCode, Failure> {
         Verb::Status(args) => client::status::status(args),
         Verb::Doctor(args) => doctor::doctor(args, &Config::load(cli.config.as_deref())?),
         Verb::Devices(args) => client::devices::devices(args),
-        Verb::Worker | Verb::Control | Verb::Rtkit => {
+        Verb::Worker | Verb::Control | Verb::Prover | Verb::Rtkit => {
             Err(Failure::new(Exit::Usage, "this is started by segue run"))
         }
     }

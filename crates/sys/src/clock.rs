@@ -1,4 +1,4 @@
-//! Clocks in nanoseconds: the monotonic one, the wall's, and another process's CPU time.
+//! Clocks in nanoseconds: the monotonic one, the wall's, and CPU time, one's own or another's.
 
 use std::io;
 use std::time::Duration;
@@ -40,6 +40,12 @@ pub fn process_cpu_ns(pid: u32) -> io::Result<u64> {
         return Err(io::Error::last_os_error());
     }
     Ok(nanoseconds(Timespec { tv_sec: time.tv_sec, tv_nsec: time.tv_nsec }))
+}
+
+/// CPU time that the calling thread has used. `[any]`
+#[must_use]
+pub fn thread_cpu_ns() -> u64 {
+    nanoseconds(rustix::time::clock_gettime(ClockId::ThreadCPUTime))
 }
 
 /// Sleeps until the monotonic clock shows `moment_ns`; returns at once when it is over.

@@ -80,6 +80,9 @@ pub(crate) enum Verb {
     /// The control process; started by the supervisor
     #[command(hide = true)]
     Control,
+    /// The process that tries a patch before it plays; started by the supervisor
+    #[command(hide = true)]
+    Prover,
     /// The process that asks rtkit; started by the supervisor
     #[command(hide = true)]
     Rtkit,
@@ -182,6 +185,10 @@ pub(crate) struct RenderArgs {
 pub(crate) struct CheckArgs {
     /// The patch; - is standard input
     pub(crate) patch: PathBuf,
+    /// Plays it for a moment in a process of its own, with its knobs at both ends too: whether it
+    /// crashes, loops, gives what is no number, or needs too much of a block
+    #[arg(long)]
+    pub(crate) prove: bool,
     /// Reports as JSON
     #[arg(long)]
     pub(crate) json: bool,
@@ -322,6 +329,6 @@ mod tests {
         let names: Vec<_> = command.get_subcommands().map(|it| it.get_name()).collect();
         let listed = ["demo", "run", "render", "check", "modules", "send", "stop", "status"];
         assert_eq!(names[..8], listed);
-        assert_eq!(names[8..], ["doctor", "devices", "worker", "control", "rtkit"]);
+        assert_eq!(names[8..], ["doctor", "devices", "worker", "control", "prover", "rtkit"]);
     }
 }

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use segue_rack::Setup;
 use serde::{Deserialize, Serialize};
 
 use super::RunArgs;
@@ -107,6 +108,15 @@ pub(crate) struct Settings {
 }
 
 impl Settings {
+    /// What plans are compiled for.
+    pub(crate) fn setup(&self) -> Setup {
+        Setup {
+            rate: self.rate,
+            channels: self.channels,
+            state_bytes: usize::try_from(self.state_bytes).unwrap_or(usize::MAX),
+        }
+    }
+
     /// The settings asked for by `args`, completed from the config file and the defaults.
     pub(crate) fn resolve(args: &RunArgs, config: &Config) -> Result<Self, Failure> {
         let file = config.run_args()?;

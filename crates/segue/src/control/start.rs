@@ -2,11 +2,12 @@
 //! finds out where the show is and goes on.
 
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use segue_lockstep::memory::orders::{Found, Kind};
-use segue_rack::{Command, Plan, Rack, Setup};
+use segue_rack::{Command, Plan, Rack};
 
 use super::follow::{Keeper, Recorder, newest_checkpoint};
 use super::memo::Memo;
@@ -16,7 +17,8 @@ use crate::exit::{Exit, Failure};
 use crate::files::folder;
 use crate::files::journal::{Header, JournalError};
 use crate::files::wav::WavError;
-use crate::host::ControlSeat;
+use crate::host::prover::Outcome;
+use crate::host::{ControlSeat, ToControl, ToSupervisor};
 use crate::offline::{self, build};
 
 /// A share of what may be kept: a journal is followed by another one, so that the oldest can go.
@@ -36,19 +38,10 @@ pub(super) struct Beginning {
     pub(super) recorder: Option<Recorder>,
 }
 
-/// The setup a plan is compiled for.
-fn setup(settings: &Settings) -> Setup {
-    Setup {
-        rate: settings.rate,
-        channels: settings.channels,
-        state_bytes: usize::try_from(settings.state_bytes).unwrap_or(usize::MAX),
-    }
-}
-
 /// Begins a show. What goes wrong here ends the engine before it has played a block.
 pub(super) fn first(seat: &ControlSeat) -> Result<Beginning, Failure> {
     let settings = &seat.settings;
-    let setup = setup(settings);
+    let setup = settings.setup();
     let (text, plan, patch) = match &settings.patch {
         None => (String::new(), Plan::empty(&setup), String::new()),
         Some(path) => {
@@ -76,6 +69,9 @@ pub(super) fn first(seat: &ControlSeat) -> Result<Beginning, Failure> {
         .map_err(|error| Failure::new(Exit::BadInput, error.to_string()))?;
     let modules = plan.modules().iter().map(|module| module.id().to_owned()).collect();
     let mut memo = Memo { patch, modules, ..Memo::default() };
+    if settings.patch.is_some() {
+        prove(seat, &plan, &mut memo)?;
+    }
     let keeper = open_journal(settings, &header, &mut memo)?;
     let recorder = match &settings.record {
         None => None,
@@ -88,6 +84,22 @@ pub(super) fn first(seat: &ControlSeat) -> Result<Beginning, Failure> {
     memo.recording = recorder.as_ref().map(Recorder::recording);
     let mirror = Mirror::new(&plan);
     Ok(Beginning { plan, mirror, memo, keeper, recorder })
+}
+
+/// Has the first plan proved before anybody plays it. `[control]`
+fn prove(seat: &ControlSeat, plan: &Plan, memo: &mut Memo) -> Result<(), Failure> {
+    let lost = |error: io::Error| Failure::new(Exit::Unavailable, format!("no proof: {error}"));
+    seat.link.send(&ToSupervisor::Prove { plan: 0 }).map_err(lost)?;
+    let ToControl::Proved { outcome, .. } = seat.link.answer().map_err(lost)?;
+    let sentence = outcome.sentence(plan, &seat.settings.setup());
+    if outcome.refuses() {
+        let text = format!("the patch is refused before it is heard: {sentence}");
+        return Err(Failure::new(Exit::BadInput, text));
+    }
+    if let Outcome::Unproved(_) = outcome {
+        memo.complain(format!("the patch plays without a proof: {sentence}"));
+    }
+    Ok(())
 }
 
 fn open_journal(
@@ -174,7 +186,7 @@ pub(super) fn again(seat: &ControlSeat) -> Result<Beginning, Failure> {
 /// What stands where: the newest checkpoint, the log since, and what is still in the inbox.
 fn mirror(seat: &ControlSeat, plan: &Plan) -> Mirror {
     let restored = newest_checkpoint(&seat.slots, &seat.orders).and_then(|(mark, state)| {
-        let mut rack = Rack::new(plan, &setup(&seat.settings)).ok()?;
+        let mut rack = Rack::new(plan, &seat.settings.setup()).ok()?;
         rack.restore(&state).ok()?;
         Some((Mirror::of_rack(plan, &rack), mark.cursor))
     });

@@ -10,6 +10,7 @@ pub(crate) mod door;
 #[cfg(feature = "fault")]
 mod fault;
 mod ports;
+pub(crate) mod prover;
 pub(crate) mod rtkit;
 mod seat;
 mod supervisor;
@@ -22,7 +23,7 @@ use segue_sys::process;
 
 pub(crate) use seat::{ControlSeat, take_control_seat};
 pub(crate) use supervisor::run;
-pub(crate) use wire::ToSupervisor;
+pub(crate) use wire::{ToControl, ToSupervisor};
 pub(crate) use worker::worker_main;
 
 /// What every child does first: dies with its parent, leaves the terminal alone, is of the

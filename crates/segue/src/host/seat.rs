@@ -17,7 +17,7 @@ use segue_sys::socket::Seqpacket;
 use segue_sys::{Access, Region, process};
 use serde::{Deserialize, Serialize};
 
-use super::wire::{self, MESSAGE_BYTES_MAX, Regions, ToSupervisor};
+use super::wire::{self, MESSAGE_BYTES_MAX, Regions, ToControl, ToSupervisor};
 use crate::cli::settings::Settings;
 
 /// Everything a control process works with.
@@ -65,8 +65,18 @@ impl ControlLink {
     pub(crate) fn gone(&self) -> bool {
         let mut closed = Vec::new();
         let asked = wait_readable(&[self.socket.as_fd()], Some(Duration::ZERO), &mut closed);
-        // It says nothing after the seat, so whatever can be read is the end.
+        // It says nothing unasked, so whatever can be read is the end.
         asked.is_err() || closed == [true]
+    }
+
+    /// Waits for the answer to what was asked.
+    pub(crate) fn answer(&self) -> io::Result<ToControl> {
+        let mut bytes = vec![0; MESSAGE_BYTES_MAX];
+        let got = self.socket.receive(&mut bytes)?;
+        if got.length == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        wire::decode(&bytes[..got.length])
     }
 }
 

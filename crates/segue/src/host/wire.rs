@@ -11,6 +11,8 @@ use segue_sys::{Access, Region, hash};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use super::prover::Outcome;
+
 /// The longest message.
 pub(super) const MESSAGE_BYTES_MAX: usize = 64 * 1024;
 
@@ -57,6 +59,23 @@ pub(crate) enum ToSupervisor {
     },
     /// End in order.
     Stop,
+    /// Have a plan proved.
+    Prove {
+        /// Its number.
+        plan: u64,
+    },
+}
+
+/// What the supervisor answers to control.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum ToControl {
+    /// What came of the proof of a plan.
+    Proved {
+        /// Its number.
+        plan: u64,
+        /// What was found.
+        outcome: Outcome,
+    },
 }
 
 /// A message as bytes.

@@ -31,7 +31,7 @@ const WAIT_MAX: Duration = Duration::from_millis(10);
 
 /// How much a worker may grow once it renders, in bytes. It should not at all, but each of its
 /// threads may still be given a heap of its own, and those are reserved 128 MiB at a time.
-const GROWTH_BYTES: u64 = 512 << 20;
+pub(super) const GROWTH_BYTES: u64 = 512 << 20;
 
 /// What a worker is told.
 #[derive(Debug, Serialize, Deserialize)]

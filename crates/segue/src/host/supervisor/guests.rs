@@ -2,17 +2,14 @@
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::sync::mpsc::{Receiver, TryRecvError};
 
 use segue_lockstep::Shape;
-use segue_lockstep::memory::slot::NOTE_AT;
-use segue_lockstep::monitor::{self, Process};
+use segue_lockstep::monitor;
 use segue_sys::event::Event;
-use segue_sys::fatal::{self, Cause};
-use segue_sys::process::{Change, Child, Order, Spawner};
+use segue_sys::process::{Child, Spawner};
 
 use super::regions::Regions;
-use super::words::Words;
+use super::sitter::Sitter;
 use crate::host::wire;
 use crate::host::worker::Hello;
 
@@ -24,24 +21,13 @@ pub(super) struct Guests {
     alarm: Event,
     build: u64,
     state_bytes: u64,
-    seats: Vec<Seat>,
-}
-
-/// One slot's guest as a process.
-#[derive(Default)]
-struct Seat {
-    generation: u64,
-    ordered: Option<Receiver<io::Result<Child>>>,
-    child: Option<Child>,
-    process: Process,
-    words: Words,
-    failure: Option<String>,
+    seats: Vec<Sitter>,
 }
 
 impl Guests {
     /// Nobody yet.
     pub(super) fn new(shape: Shape, regions: Regions, state_bytes: u64) -> io::Result<Self> {
-        let seats = (0..shape.slots).map(|_| Seat::default()).collect();
+        let seats = (0..shape.slots).map(|_| Sitter::default()).collect();
         let (alarm, build) = (Event::new()?, wire::build()?);
         Ok(Self { shape, regions, alarm, build, state_bytes, seats })
     }
@@ -53,29 +39,26 @@ impl Guests {
 
     /// What to sleep on: the alarm, and the end of each guest.
     pub(super) fn fds(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
-        let children = self.seats.iter().filter(|seat| !seat.process.is_over());
-        let handles = children.filter_map(|seat| seat.child.as_ref()).map(Child::handle);
+        let handles = self.seats.iter().filter_map(Sitter::handle);
         std::iter::once(self.alarm.as_fd()).chain(handles)
     }
 
     /// Orders a guest; it is greeted when it is there.
     pub(super) fn spawn(&mut self, slot: usize, generation: u64, spawner: &Spawner) {
-        let order = Order { arguments: vec!["worker".into()], environment: Vec::new() };
-        let ordered = Some(spawner.order(order));
-        self.seats[slot] = Seat { generation, ordered, ..Seat::default() };
+        self.seats[slot] = Sitter::order("worker", generation, spawner);
     }
 
     /// Kills this guest of a slot, and no other.
     pub(super) fn kill(&self, slot: usize, generation: u64) {
         let seat = &self.seats[slot];
-        if let Some(child) = seat.child.as_ref().filter(|_| seat.generation == generation) {
+        if let Some(child) = seat.child().filter(|_| seat.generation() == generation) {
             child.kill();
         }
     }
 
     /// Forgets a guest that is dead and told.
     pub(super) fn bury(&mut self, slot: usize) {
-        self.seats[slot] = Seat::default();
+        self.seats[slot] = Sitter::default();
     }
 
     /// Looks at all of them, in order. What they print goes into the log. The kernel is asked
@@ -88,52 +71,21 @@ impl Guests {
     }
 
     fn look_at(&mut self, slot: usize, stirred: bool) -> monitor::Child {
-        self.receive(slot);
-        let region = self.regions.slots[slot].region();
-        let seat = &mut self.seats[slot];
-        if stirred {
-            seat.follow();
-            seat.listen(slot);
-        }
-        seat.measure();
-        let note = fatal::read(region, NOTE_AT, seat.generation).map(translated);
-        monitor::Child {
-            process: seat.process.clone(),
-            pid: seat.child.as_ref().map_or(0, Child::pid),
-            last_words: seat.failure.clone().unwrap_or_else(|| seat.words.last()),
-            note: note.filter(|_| seat.generation > 0),
-        }
+        let mut seat = std::mem::take(&mut self.seats[slot]);
+        let generation = seat.generation();
+        seat.receive(|child| self.greet(slot, generation, child));
+        seat.look(stirred, &mut |line| tracing::info!(slot, "{line}"));
+        let seen = seat.seen(self.regions.slots[slot].region());
+        self.seats[slot] = seat;
+        seen
     }
 
-    /// Greets a guest that was ordered and has come.
-    fn receive(&mut self, slot: usize) {
-        let Some(ordered) = &self.seats[slot].ordered else { return };
-        let come = match ordered.try_recv() {
-            Err(TryRecvError::Empty) => return,
-            Err(TryRecvError::Disconnected) => Err(io::Error::other("the spawner has ended")),
-            Ok(come) => come,
-        };
-        let greeted = come.and_then(|child| self.greet(slot, &child).map(|()| child));
-        let seat = &mut self.seats[slot];
-        seat.ordered = None;
-        match greeted {
-            Ok(child) => {
-                seat.child = Some(child);
-                seat.process = Process::Running { cpu_ns: 0 };
-            }
-            Err(error) => {
-                seat.failure = Some(format!("could not be started: {error}"));
-                seat.process = Process::Failed;
-            }
-        }
-    }
-
-    fn greet(&self, slot: usize, child: &Child) -> io::Result<()> {
+    fn greet(&self, slot: usize, generation: u64, child: &Child) -> io::Result<()> {
         let hello = Hello {
             parent: std::process::id(),
             build: self.build,
             slot: slot as u32,
-            generation: self.seats[slot].generation,
+            generation,
             shape: (&self.shape).into(),
             state_bytes: self.state_bytes,
         };
@@ -148,44 +100,4 @@ impl Guests {
         fds.insert(2, self.alarm.as_fd());
         child.socket().send(&wire::encode(&hello)?, &fds)
     }
-}
-
-impl Seat {
-    /// What the kernel has to tell.
-    fn follow(&mut self) {
-        let Some(child) = &mut self.child else { return };
-        while let Ok(Some(change)) = child.change() {
-            self.process = match change {
-                Change::Exited { code } => Process::Exited { code: code as u8 },
-                Change::Killed { signal } => Process::Killed { signal },
-                Change::Stopped { .. } => Process::Stopped,
-                Change::Continued => Process::Running { cpu_ns: 0 },
-            };
-        }
-    }
-
-    /// Its processor time, which shows a loop.
-    fn measure(&mut self) {
-        let Some(child) = &self.child else { return };
-        if let Process::Running { cpu_ns } = &mut self.process {
-            *cpu_ns = child.cpu_ns().unwrap_or(*cpu_ns);
-        }
-    }
-
-    fn listen(&mut self, slot: usize) {
-        let Some(child) = &self.child else { return };
-        let mut say = |line: &str| tracing::info!(slot, "{line}");
-        self.words.listen(child.stderr(), &mut say);
-        if self.process.is_over() {
-            self.words.finish(&mut say);
-        }
-    }
-}
-
-fn translated(note: fatal::Note) -> monitor::Note {
-    let (signal, si_code, address) = match note.cause {
-        Cause::Signal { signal, code, address } => (signal, code, address),
-        Cause::Panic => (0, 0, 0),
-    };
-    monitor::Note { signal, si_code, address, text: note.text }
 }

@@ -22,7 +22,7 @@ use crate::cli::settings::Settings;
 use crate::exit::Exit;
 use crate::host::ports::Ports;
 use crate::host::seat::{self, Offer};
-use crate::host::wire::{self, ToSupervisor};
+use crate::host::wire::{self, ToControl, ToSupervisor};
 
 const SECOND_NS: u64 = 1_000_000_000;
 /// Without a beat for so long, a control that was ready hangs.
@@ -171,6 +171,17 @@ impl Keeper {
         self.beat = (self.regions.inbox.beat(), now_ns);
         self.child = Some(child);
         Ok(())
+    }
+
+    /// Answers control; one that is dead meanwhile asks again.
+    pub(super) fn answer(&self, message: &ToControl) {
+        let answered = self
+            .child
+            .as_ref()
+            .map(|child| wire::encode(message).and_then(|bytes| child.socket().send(&bytes, &[])));
+        if let Some(Err(error)) = answered {
+            tracing::info!("control could not be answered: {error}");
+        }
     }
 
     fn hear(&mut self, asked: &mut Vec<ToSupervisor>) {

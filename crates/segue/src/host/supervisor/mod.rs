@@ -9,6 +9,7 @@ mod keeper;
 mod log;
 mod realtime;
 mod regions;
+pub(super) mod sitter;
 mod watch;
 mod words;
 
@@ -102,6 +103,8 @@ fn start(settings: &Settings) -> Result<Watch, Failure> {
         devices,
         realtime,
         stage: watch::Stage::Patch,
+        setup: settings.setup(),
+        prover: None,
         timer: Some(timer),
         regions,
         guests,

@@ -17,6 +17,7 @@ use std::time::Duration;
 use rustix::process::Signal;
 use segue_lockstep::memory::status::{Counter, Death, Fact};
 use segue_lockstep::monitor::{self, Action, Monitor, State};
+use segue_rack::Setup;
 use segue_sys::event::{Event, Signals, wait_readable};
 use segue_sys::process::{Spawner, priority};
 use segue_sys::{clock, futex};
@@ -29,7 +30,8 @@ use super::realtime::Realtime;
 use super::regions::Regions;
 use crate::exit::{Exit, Failure};
 use crate::host::device::timer::Timer;
-use crate::host::wire::ToSupervisor;
+use crate::host::prover::{Case, Outcome, Prover};
+use crate::host::wire::{ToControl, ToSupervisor};
 
 /// Between two looks: less than a block, for half the lead is all a dying primary leaves.
 const TICK: Duration = Duration::from_millis(1);
@@ -69,6 +71,10 @@ pub(super) struct Watch {
     pub(super) timer: Option<Timer>,
     pub(super) stage: Stage,
     pub(super) freewheel: bool,
+    /// What plans are compiled for.
+    pub(super) setup: Setup,
+    /// The proof under way, and of which plan.
+    pub(super) prover: Option<(u64, Prover)>,
     pub(super) asked: Vec<ToSupervisor>,
     /// Slots somebody asked to be brought back, one bit each.
     pub(super) revive: u64,
@@ -118,6 +124,7 @@ impl Watch {
         self.keeper.tell(&self.regions.status, control);
         asked.drain(..).for_each(|message| self.obey(message));
         self.asked = asked;
+        self.look_at_prover(now_ns);
         self.devices.look(now_ns, &self.regions.status);
         let end = match &self.stage {
             Stage::Patch => self.wait_for_patch(control, now_ns, stirred),
@@ -234,9 +241,32 @@ impl Watch {
             ToSupervisor::Revive { slot: Some(slot) } => {
                 self.revive |= 1_u64.checked_shl(slot).unwrap_or(0);
             }
+            ToSupervisor::Prove { plan } => self.prove(plan),
             ToSupervisor::Stop => self.close(clock::monotonic_ns()),
             // Without a worker that answers playout has faded to silence by itself.
             ToSupervisor::Panic => tracing::warn!("panic: silence was asked for"),
+        }
+    }
+
+    /// Begins a proof; one under way is forgotten, with who asked for it.
+    fn prove(&mut self, plan: u64) {
+        let case = Case { plan, setup: self.setup, clock: !self.freewheel };
+        match Prover::begin(&case, self.regions.plans.region(), &self.spawner) {
+            Ok(prover) => self.prover = Some((plan, prover)),
+            Err(error) => {
+                let outcome = Outcome::Unproved(error.to_string());
+                self.keeper.answer(&ToControl::Proved { plan, outcome });
+            }
+        }
+    }
+
+    fn look_at_prover(&mut self, now_ns: u64) {
+        let Some((plan, prover)) = &mut self.prover else { return };
+        if let Some(outcome) = prover.look(now_ns) {
+            let ms = prover.age_ns(now_ns) as f64 / 1e6;
+            tracing::info!(plan, "a patch was tried for {ms:.1} ms: {}", outcome.word());
+            self.keeper.answer(&ToControl::Proved { plan: *plan, outcome });
+            self.prover = None;
         }
     }
 
@@ -303,7 +333,8 @@ impl Watch {
     fn sleep(&self) -> io::Result<bool> {
         let own = [self.signals.as_fd(), self.stop.as_fd()];
         let guests = self.guests.fds().chain(self.keeper.fds());
-        let fds: Vec<_> = own.into_iter().chain(guests).collect();
+        let prover = self.prover.iter().flat_map(|(_, prover)| prover.fds());
+        let fds: Vec<_> = own.into_iter().chain(guests).chain(prover).collect();
         let mut ready = Vec::with_capacity(fds.len());
         wait_readable(&fds, Some(TICK), &mut ready)?;
         Ok(ready.contains(&true))

@@ -2,6 +2,7 @@
 
 mod own;
 mod poison;
+mod proof;
 
 use rosc::OscType;
 use rustix::process::Signal;
