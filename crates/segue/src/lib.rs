@@ -60,7 +60,8 @@ fn perform(cli: &Cli) -> Result<ExitCode, Failure> {
     match &cli.verb {
         Verb::Run(args) => {
             let config = Config::load(cli.config.as_deref())?;
-            Ok(host::run(&Settings::resolve(args, &config)?).into())
+            let settings = cli::resume::found(Settings::resolve(args, &config)?)?;
+            Ok(host::run(&settings).into())
         }
         Verb::Demo(args) => client::demo::demo(args),
         Verb::Render(args) => offline::render(args),

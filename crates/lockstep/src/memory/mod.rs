@@ -8,12 +8,14 @@
 //! | [`inbox`] | control | commands on their way, control's beat, cursors, memo |
 //! | [`tap`] | supervisor | the blocks that were played |
 //! | [`plans`] | control | compiled patches by number |
+//! | [`origin`] | control | the state with which a show is gone on with |
 //! | [`status`] | supervisor | counters, slots, deaths, changes of primary |
 
 pub mod block;
 pub mod checkpoint;
 pub mod inbox;
 pub mod orders;
+pub mod origin;
 pub mod plans;
 pub mod slot;
 pub mod status;

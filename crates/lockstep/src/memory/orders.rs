@@ -10,8 +10,9 @@ use std::sync::atomic::Ordering::{Acquire, Release};
 
 use segue_sys::{Entry, Region, Ring, Words};
 
+use super::checkpoint::Mark;
 use super::verdicts::Verdicts;
-use crate::{Payload, SLOTS_MAX};
+use crate::{BLOCK_FRAMES, Payload, SLOTS_MAX};
 
 const BELL: usize = 0;
 const SEALED: usize = 1;
@@ -31,6 +32,7 @@ const POSITION: usize = 14;
 const FIXED: usize = 15;
 const TRUSTED: usize = 40;
 const FORMER: usize = 42;
+const BEGINNING: usize = 44;
 const GENERATIONS: usize = 16;
 const FIXED_AT: usize = 24;
 const FIXED_WORDS: usize = 4;
@@ -357,6 +359,26 @@ impl Orders {
             self.region.store(END, end + 1, Release);
             self.ring_all();
         }
+    }
+
+    /// Lets the timeline begin at a block and a record of the log that are not the first: those
+    /// of a show that is gone on with. Before anybody plays or renders. `[control]`
+    pub fn begin_at(&self, mark: Mark) {
+        let Mark { block, cursor } = mark;
+        self.region.store(BEGINNING, block, Release);
+        self.region.store(BEGINNING + 1, cursor, Release);
+        self.set_keep_from(cursor);
+        self.set_playhead(block);
+        self.set_position(block * BLOCK_FRAMES as u64);
+        self.publish(Sealing { head: cursor, taken: 0, sealed: block, end: None });
+    }
+
+    /// The first block that is played here and the first record of the log: both 0, but where a
+    /// show is gone on with. A fresh instrument has the state before that block. `[any]`
+    #[must_use]
+    pub fn beginning(&self) -> Mark {
+        let word = |at: usize| self.region.load(BEGINNING + at, Acquire);
+        Mark { block: word(0), cursor: word(1) }
     }
 
     /// Frames delivered since block 0. `[any]`

@@ -13,6 +13,7 @@ pub use token::{Driver, Token};
 
 use conceal::Concealment;
 
+use crate::memory::checkpoint::Mark;
 use crate::memory::inbox::Inbox;
 use crate::memory::orders::Orders;
 use crate::memory::slot::{Phase, Slot};
@@ -81,18 +82,19 @@ pub struct Playout {
 }
 
 impl Playout {
-    /// A playout at block 0. `[any]`
+    /// A playout at the first block. `[any]`
     #[must_use]
     pub fn new(shape: Shape, parts: Parts, pace: Pace) -> Self {
         parts.orders.set_pace(pace.lead, pace.freewheel);
         parts.orders.set_period(pace.period as u64);
+        let Mark { block, cursor } = parts.orders.beginning();
         Self {
             shape,
             parts,
             pace,
-            playhead: 0,
-            sealed: 0,
-            head: 0,
+            playhead: block,
+            sealed: block,
+            head: cursor,
             taken: 0,
             offset: BLOCK_FRAMES,
             block: vec![0.0; shape.block_samples()].into(),

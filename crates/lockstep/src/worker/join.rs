@@ -30,10 +30,11 @@ enum Compared {
 }
 
 impl<I: Instrument> Worker<I> {
-    /// Chooses where to begin: block 0 if nothing is sealed yet, else a checkpoint, else the
-    /// whole log if it is still there. `[control]`
+    /// Chooses where to begin: the first block if nothing is sealed yet, else a checkpoint, else
+    /// the whole log if it is still there. `[control]`
     pub(super) fn begin(&mut self) -> Result<(), Leave> {
-        if self.parts.orders.sealed() == 0 {
+        let beginning = self.parts.orders.beginning();
+        if self.parts.orders.sealed() == beginning.block {
             self.enter(Phase::Lockstep);
             return Ok(());
         }
@@ -70,9 +71,9 @@ impl<I: Instrument> Worker<I> {
                 return Ok(());
             }
         }
-        // The state of a fresh instrument is the checkpoint of block 0.
-        if self.is_usable(Mark { block: 0, cursor: 0 }) {
-            self.parts.slots[self.parts.slot].set_begun_from(0);
+        // The state of a fresh instrument is the checkpoint of the first block.
+        if self.is_usable(beginning) {
+            self.parts.slots[self.parts.slot].set_begun_from(beginning.block);
             self.enter(Phase::Joining);
             return Ok(());
         }

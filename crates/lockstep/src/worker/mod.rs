@@ -90,21 +90,23 @@ pub struct Worker<I> {
 }
 
 impl<I: Instrument> Worker<I> {
-    /// Sits down in its slot. The slot says `starting` until the first step; loading the
-    /// instrument may take as long as it takes. `[control]`
+    /// Sits down in its slot with an instrument whose state is that before the first block. The
+    /// slot says `starting` until the first step; loading the instrument may take as long as it
+    /// takes. `[control]`
     #[must_use]
     pub fn sit(instrument: I, shape: Shape, parts: Parts, build: u64) -> Self {
         let place = &parts.slots[parts.slot];
         if place.generation() != parts.generation {
             place.sit(parts.generation, build);
         }
+        let Mark { block, cursor } = parts.orders.beginning();
         Self {
             samples: vec![0.0; shape.block_samples()].into(),
             entry: vec![0; block::words(&shape)].into(),
             records: Vec::with_capacity(RECORDS_MAX),
             phase: Phase::Starting,
-            next: 0,
-            cursor: 0,
+            next: block,
+            cursor,
             agree: (0, 0),
             hashes: 0,
             resets: (0, 0, None),

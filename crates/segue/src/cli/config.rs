@@ -8,7 +8,7 @@ use super::{RunArgs, duration};
 use crate::exit::{Exit, Failure};
 
 /// Keys of the file, each the long name of an option of `run`.
-pub(crate) const KEYS: [&str; 16] = [
+pub(crate) const KEYS: [&str; 17] = [
     "period",
     "device",
     "strict-device",
@@ -23,6 +23,7 @@ pub(crate) const KEYS: [&str; 16] = [
     "journal",
     "no-journal",
     "journal-keep",
+    "resume",
     "for",
     "log",
 ];
@@ -95,6 +96,7 @@ impl Config {
             journal: self.path("journal")?,
             no_journal: self.flag("no-journal")?,
             journal_keep: self.read_as("journal-keep", duration::parse_bytes)?,
+            resume: self.flag("resume")?,
             run_for: self.read_as("for", duration::parse)?,
             log: self.read_as("log", |text| {
                 <super::LogFormat as clap::ValueEnum>::from_str(text, false)

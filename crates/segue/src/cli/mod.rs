@@ -8,6 +8,7 @@ pub(crate) mod device;
 pub(crate) mod duration;
 pub(crate) mod endpoint;
 pub(crate) mod output;
+pub(crate) mod resume;
 pub(crate) mod settings;
 
 use std::ffi::OsString;
@@ -138,6 +139,10 @@ pub(crate) struct RunArgs {
     /// How many bytes of journals to keep in the show folder [default: 1GiB]
     #[arg(long, env = "SEGUE_JOURNAL_KEEP", value_name = "BYTES", value_parser = parse_bytes)]
     pub(crate) journal_keep: Option<u64>,
+    /// Goes on with the show of the newest journal: that of --journal if there is one, else that
+    /// of the show folder; the new journal and recording get further names
+    #[arg(long, env = "SEGUE_RESUME", conflicts_with = "no_journal")]
+    pub(crate) resume: bool,
     /// Ends after this long
     #[arg(long = "for", env = "SEGUE_FOR", value_name = "TIME", value_parser = parse_duration)]
     pub(crate) run_for: Option<Duration>,

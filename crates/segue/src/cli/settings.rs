@@ -10,6 +10,7 @@ use super::RunArgs;
 use super::config::Config;
 use super::device::Device;
 use super::endpoint::Endpoint;
+use super::resume::Resume;
 use crate::exit::{Exit, Failure};
 
 /// Frames a second where no device decides.
@@ -83,12 +84,16 @@ pub(crate) struct Settings {
     pub(crate) rate: u32,
     /// Frames a device is wished to ask for at once; none: as it likes.
     pub(crate) period: Option<u32>,
+    /// Samples a frame; none: the show's that is gone on with, else 2.
+    pub(crate) channels_asked: Option<u16>,
     /// Samples a frame.
     pub(crate) channels: u16,
     /// Blocks beyond one device period; none: as priority allows.
     pub(crate) lead: Option<u32>,
     /// Hot standbys.
     pub(crate) standbys: u8,
+    /// Bytes of the arena; none: the show's that is gone on with, else [`STATE_BYTES`].
+    pub(crate) state_asked: Option<u64>,
     /// Bytes of the arena.
     pub(crate) state_bytes: u64,
     /// Where to listen.
@@ -101,6 +106,8 @@ pub(crate) struct Settings {
     pub(crate) journal: JournalChoice,
     /// Bytes of journals kept in the show folder.
     pub(crate) journal_keep: u64,
+    /// Whether a show is gone on with, and which.
+    pub(crate) resume: Resume,
     /// Ends after this long.
     pub(crate) run_for: Option<Duration>,
     /// Form of the log.
@@ -133,6 +140,14 @@ impl Settings {
             Some(Rate::Auto) | None => None,
         };
         let osc = args.osc.clone().or(file.osc).unwrap_or_default();
+        let resume = if args.resume || file.resume { Resume::Asked } else { Resume::No };
+        if resume == Resume::Asked && journal == JournalChoice::Off {
+            let text = "--resume goes on with a journal in a further one: it cannot be had with \
+                        --no-journal";
+            return Err(Failure::new(Exit::Usage, text));
+        }
+        let channels_asked = args.channels.or(file.channels);
+        let state_asked = args.state.or(file.state);
         Ok(Self {
             patch: args.patch.clone(),
             device,
@@ -140,18 +155,21 @@ impl Settings {
             rate_asked,
             rate: rate_asked.unwrap_or(RATE),
             period: args.period.or(file.period),
-            channels: args.channels.or(file.channels).unwrap_or(2),
+            channels_asked,
+            channels: channels_asked.unwrap_or(2),
             lead: match args.lead.or(file.lead) {
                 Some(Lead::Blocks(blocks)) => Some(blocks),
                 Some(Lead::Auto) | None => None,
             },
             standbys: args.standbys.or(file.standbys).unwrap_or(1),
-            state_bytes: state_bytes(args.state.or(file.state))?,
+            state_asked,
+            state_bytes: state_bytes(state_asked)?,
             osc: osc.0,
             show: pick(&args.show, &file.show).map_or_else(default_show, Ok)?,
             record: pick(&args.record, &file.record),
             journal,
             journal_keep: args.journal_keep.or(file.journal_keep).unwrap_or(JOURNAL_KEEP_BYTES),
+            resume,
             run_for: args.run_for.or(file.run_for),
             log: args.log.or(file.log).unwrap_or_default(),
         })

@@ -77,6 +77,14 @@ pub(crate) fn text(snapshot: &Snapshot, shape: &Shape) -> String {
         engine["channels"],
         engine["uptime_s"].as_f64().unwrap_or(0.0),
     );
+    let resumed = &engine["resumed_from"];
+    if !resumed.is_null() {
+        text += &format!(
+            "  resumed from {} at block {}\n",
+            word(&resumed["journal"]),
+            resumed["block"]
+        );
+    }
     for problem in entries(&status["problems"]) {
         text += &format!("  ! {}\n", word(problem));
     }
@@ -171,6 +179,9 @@ fn engine_json(snapshot: &Snapshot, shape: &Shape, memo: &Memo) -> Value {
             _ => Some("kernel"),
         },
         "patch": memo.patch,
+        "resumed_from": memo.resumed.as_ref().map(|it| {
+            json!({ "journal": it.journal, "block": it.block })
+        }),
     })
 }
 

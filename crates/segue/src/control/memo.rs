@@ -15,12 +15,23 @@ pub(crate) struct Memo {
     pub(crate) patch: String,
     /// Ids of its modules, in the order of the plan.
     pub(crate) modules: Vec<String>,
+    /// The show that is gone on with.
+    pub(crate) resumed: Option<Resumed>,
     /// The journal being written.
     pub(crate) journal: Option<PathBuf>,
     /// The recording being written.
     pub(crate) recording: Option<Recording>,
     /// What is wrong, in words; newest last.
     pub(crate) problems: Vec<String>,
+}
+
+/// A show that is gone on with.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Resumed {
+    /// The journal it stands in.
+    pub(crate) journal: PathBuf,
+    /// The first block.
+    pub(crate) block: u64,
 }
 
 /// A recording under way.

@@ -49,7 +49,7 @@ pub(crate) fn main(seat: ControlSeat) -> Exit {
 
 fn run(seat: ControlSeat) -> Result<Exit, Failure> {
     let beginning = if seat.generation > 1 { start::again(&seat)? } else { start::first(&seat)? };
-    let Beginning { plan, mirror, memo, keeper, recorder } = beginning;
+    let Beginning { plan, mirror, memo, keeper, recorder, mark } = beginning;
     memo.write(&seat.inbox);
     let (news_out, news) = mpsc::channel();
     let (orders_out, orders_in) = mpsc::channel();
@@ -60,7 +60,7 @@ fn run(seat: ControlSeat) -> Result<Exit, Failure> {
         inbox: seat.inbox.clone(),
         slots: seat.slots.clone(),
     };
-    let follower = Follower::new(sources, keeper, recorder, news_out);
+    let follower = Follower::new(sources, mark, keeper, recorder, news_out);
     let builder = std::thread::Builder::new().name("segue-follow".to_owned());
     let thread = builder
         .spawn(move || follower.run(&orders_in))

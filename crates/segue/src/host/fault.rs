@@ -1,8 +1,15 @@
-//! Faults on purpose at the start of a worker, for tests (cargo feature `fault`).
+//! Faults on purpose in the processes of an engine, for tests (cargo feature `fault`).
 //!
 //! `SEGUE_FAULT_START` holds entries with commas between: `SLOT:WHAT` or `SLOT:WHAT*N` for the
 //! guests up to generation N alone; WHAT is a delay in milliseconds, `exit:CODE`, `panic` or
-//! `hold`.
+//! `hold`. `SEGUE_FAULT_JOURNAL` is `WRITES:BYTES`: of the write to the journal after so many only
+//! so many bytes are written, and then the supervisor is killed.
+
+use std::fs::File;
+use std::io::Write;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use rustix::process::{Signal, getppid, kill_process};
 
 /// Does what the environment asks of this guest.
 pub(super) fn at_start(slot: u32, generation: u64) {
@@ -70,4 +77,21 @@ pub(super) fn when_confined(slot: u32) {
     let broke: Vec<&str> = tried.iter().filter(|(_, done)| *done).map(|(what, _)| *what).collect();
     eprintln!("broke out: {broke:?}");
     std::process::exit(3);
+}
+
+/// Before a write to the journal: kills the supervisor within it, if it is the one that is meant.
+pub(crate) fn within_write(file: &mut File, bytes: &[u8]) {
+    static WRITES: AtomicU64 = AtomicU64::new(0);
+    let Ok(fault) = std::env::var("SEGUE_FAULT_JOURNAL") else { return };
+    let Some((writes, length)) = fault.split_once(':') else { return };
+    let meant = writes.parse() == Ok(WRITES.fetch_add(1, Ordering::Relaxed));
+    let (Some(parent), Ok(length), true) = (getppid(), length.parse::<usize>(), meant) else {
+        return;
+    };
+    // What is not written is as good as torn.
+    let _ = file.write_all(&bytes[..length.min(bytes.len())]);
+    let _ = kill_process(parent, Signal::KILL);
+    loop {
+        std::thread::park();
+    }
 }

@@ -8,7 +8,7 @@ pub(crate) mod cures;
 pub(crate) mod device;
 pub(crate) mod door;
 #[cfg(feature = "fault")]
-mod fault;
+pub(crate) mod fault;
 mod ports;
 pub(crate) mod prover;
 pub(crate) mod rtkit;

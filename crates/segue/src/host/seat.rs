@@ -8,6 +8,7 @@ use std::time::Duration;
 use segue_lockstep::Shape;
 use segue_lockstep::memory::inbox::Inbox;
 use segue_lockstep::memory::orders::Orders;
+use segue_lockstep::memory::origin::Origin;
 use segue_lockstep::memory::plans::Plans;
 use segue_lockstep::memory::slot::Slot;
 use segue_lockstep::memory::status::Status;
@@ -33,6 +34,8 @@ pub(crate) struct ControlSeat {
     pub(crate) inbox: Inbox,
     /// Compiled patches; written here.
     pub(crate) plans: Plans,
+    /// Where the state goes with which a show is gone on with; written here.
+    pub(crate) origin: Option<Origin>,
     /// Sealed, playhead, log.
     pub(crate) orders: Orders,
     /// What was played.
@@ -93,10 +96,12 @@ struct Hello {
     generation: u64,
     shape: wire::ShapeWords,
     settings: Settings,
+    origin: bool,
     udp: u32,
 }
 
-/// Offers the seat to a child: `regions` are inbox, plans, orders, tap, status, slots.
+/// Offers the seat to a child: `regions` are inbox, plans, the origin if there is one, orders,
+/// tap, status, slots.
 pub(super) fn offer(
     child: &Seqpacket,
     settings: &Settings,
@@ -110,6 +115,7 @@ pub(super) fn offer(
         generation,
         shape: shape.into(),
         settings: settings.clone(),
+        origin: regions.write.len() > 2,
         udp: regions.udp as u32,
     };
     let read_only =
@@ -125,8 +131,8 @@ pub(super) fn offer(
 
 /// What [`offer`] hands over.
 pub(super) struct Offer<'a> {
-    /// Inbox and plans.
-    pub(super) write: [&'a Region; 2],
+    /// Inbox and plans, and the origin where a show is gone on with.
+    pub(super) write: &'a [&'a Region],
     /// Orders, tap, status, then the slots.
     pub(super) read: &'a [&'a Region],
     /// The sockets, those for datagrams first.
@@ -148,6 +154,10 @@ pub(crate) fn take_control_seat() -> io::Result<ControlSeat> {
     let mut regions = Regions(got.fds.into_iter());
     let inbox = regions.laid(Access::Write, Inbox::new)?;
     let plans = regions.laid(Access::Write, Plans::new)?;
+    let origin = match hello.origin {
+        true => Some(regions.laid(Access::Write, |it| Origin::new(it, &shape))?),
+        false => None,
+    };
     let orders = regions.laid(Access::Read, Orders::new)?;
     let tap = regions.laid(Access::Read, |it| Tap::new(it, &shape))?;
     let status = regions.laid(Access::Read, Status::new)?;
@@ -166,6 +176,7 @@ pub(crate) fn take_control_seat() -> io::Result<ControlSeat> {
         shape,
         inbox,
         plans,
+        origin,
         orders,
         tap,
         status,

@@ -10,6 +10,7 @@ use std::thread;
 use std::time::Duration;
 
 use segue_lockstep::memory::orders::Orders;
+use segue_lockstep::memory::origin::Origin;
 use segue_lockstep::memory::plans::Plans;
 use segue_lockstep::memory::slot::{NOTE_AT, Slot};
 use segue_lockstep::worker::{Parts, Step, Worker};
@@ -48,6 +49,8 @@ pub(super) struct Hello {
     pub(super) shape: wire::ShapeWords,
     /// Bytes of the rack's arena.
     pub(super) state_bytes: u64,
+    /// Whether the state may be another one than the plan's own.
+    pub(super) origin: bool,
 }
 
 /// The rack as the lockstep knows it.
@@ -110,7 +113,7 @@ fn work() -> Result<std::convert::Infallible, Failure> {
     super::settle(hello.parent, hello.build, &format!("segue slot {}", hello.slot)).map_err(bug)?;
     let shape = Shape::from(hello.shape);
     let mut regions = Regions(got.fds.into_iter());
-    let (plans, parts) = take_place(&hello, &shape, &mut regions).map_err(bug)?;
+    let (loads, parts) = take_place(&hello, &shape, &mut regions).map_err(bug)?;
     process::priority::no_core_dumps().map_err(bug)?;
     #[cfg(feature = "fault")]
     super::fault::at_start(hello.slot, hello.generation);
@@ -120,7 +123,7 @@ fn work() -> Result<std::convert::Infallible, Failure> {
         super::fault::know_wildness(parts.slots[parts.slot].clone());
     }
 
-    let rack = load(&plans, &shape, hello.state_bytes)?;
+    let rack = load(&loads, &shape, hello.state_bytes)?;
     let worker = Worker::sit(Played(rack), shape, parts.clone(), hello.build);
     thread::Builder::new()
         .name("socket".into())
@@ -138,8 +141,14 @@ fn work() -> Result<std::convert::Infallible, Failure> {
     Err(go_round(worker, &parts))
 }
 
+/// What a rack is made from.
+struct Loads {
+    plans: Plans,
+    origin: Option<Origin>,
+}
+
 /// Maps the regions, sits down in the slot, and from then on leaves a note when it dies.
-fn take_place(hello: &Hello, shape: &Shape, regions: &mut Regions) -> io::Result<(Plans, Parts)> {
+fn take_place(hello: &Hello, shape: &Shape, regions: &mut Regions) -> io::Result<(Loads, Parts)> {
     let plans = regions.laid(Access::Read, Plans::new)?;
     let orders = regions.laid(Access::Read, Orders::new)?;
     let bell = Event::adopt(regions.fd()?);
@@ -152,11 +161,16 @@ fn take_place(hello: &Hello, shape: &Shape, regions: &mut Regions) -> io::Result
     let own = slots.get(slot).ok_or_else(|| io::Error::other("there is no such slot"))?;
     own.sit(hello.generation, hello.build);
     fatal::install(own.region().clone(), NOTE_AT, hello.generation, bell)?;
-    Ok((plans, Parts { orders, slots, slot, generation: hello.generation }))
+    let origin = match hello.origin {
+        true => Some(regions.laid(Access::Read, |it| Origin::new(it, shape))?),
+        false => None,
+    };
+    Ok((Loads { plans, origin }, Parts { orders, slots, slot, generation: hello.generation }))
 }
 
-fn load(plans: &Plans, shape: &Shape, state_bytes: u64) -> Result<Rack, Failure> {
+fn load(loads: &Loads, shape: &Shape, state_bytes: u64) -> Result<Rack, Failure> {
     let bad = |text: String| Failure::new(Exit::Bug, text);
+    let Loads { plans, origin } = loads;
     let newest = plans.newest().and_then(|number| plans.read(number));
     let bytes = newest.ok_or_else(|| bad("there is no whole plan".into()))?;
     let plan = Plan::from_bytes(&bytes).map_err(|error| bad(format!("the plan: {error}")))?;
@@ -165,7 +179,14 @@ fn load(plans: &Plans, shape: &Shape, state_bytes: u64) -> Result<Rack, Failure>
         channels: shape.channels as u16,
         state_bytes: state_bytes as usize,
     };
-    Rack::new(&plan, &setup).map_err(|error| bad(format!("the plan cannot be played: {error}")))
+    let mut rack = Rack::new(&plan, &setup)
+        .map_err(|error| bad(format!("the plan cannot be played: {error}")))?;
+    if let Some(origin) = origin.as_ref().filter(|origin| origin.mark().is_some()) {
+        let whole = origin.read().ok_or_else(|| bad("the state to go on from is damaged".into()));
+        rack.restore(&whole?.1)
+            .map_err(|error| bad(format!("the state to go on from: {error}")))?;
+    }
+    Ok(rack)
 }
 
 /// Renders for ever; what comes back is why not.

@@ -48,9 +48,15 @@ impl Player {
         self.block
     }
 
+    /// The rack as it stands.
+    pub(crate) fn rack(&self) -> &Rack {
+        &self.rack
+    }
+
     /// Goes on from `checkpoint`; records that are in it are dropped.
     pub(crate) fn restore(&mut self, checkpoint: &journal::Checkpoint) -> Result<(), StateError> {
-        self.rack.restore(&checkpoint.state())?;
+        let state = checkpoint.state(self.rack.state().len()).ok_or(StateError::Layout)?;
+        self.rack.restore(&state)?;
         self.block = checkpoint.block;
         self.cursor = checkpoint.cursor;
         self.waiting.retain(|command| command.number >= checkpoint.cursor);

@@ -63,5 +63,6 @@ fn as_logged(number: u64, command: Command) -> journal::Command {
         kind: COMMAND,
         payload: command.encode(),
         origin: 0,
+        more: 0,
     }
 }

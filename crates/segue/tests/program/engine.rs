@@ -76,8 +76,17 @@ impl Start {
         Self::by(Path::new(env!("CARGO_BIN_EXE_segue")), device)
     }
 
+    /// Once more in the folder of an engine that has ended, going on with its show.
+    pub(crate) fn again(folder: TempDir) -> Self {
+        let program = Path::new(env!("CARGO_BIN_EXE_segue"));
+        Self::within(folder, program, "freewheel:8x").arg("--resume")
+    }
+
     fn by(program: &Path, device: &str) -> Self {
-        let folder = tempfile::tempdir().expect("a temporary folder");
+        Self::within(tempfile::tempdir().expect("a temporary folder"), program, device)
+    }
+
+    fn within(folder: TempDir, program: &Path, device: &str) -> Self {
         let mut command = clean(Command::new(program));
         command.args(["run", "--osc", "127.0.0.1:0", "--device", device, "--log", "json"]);
         command.arg("--show").arg(folder.path().join("show"));

@@ -13,4 +13,5 @@ mod messages;
 mod peers;
 mod processes;
 mod report;
+mod resume;
 mod starts;

@@ -16,8 +16,13 @@ use crate::files::journal::{
     Mark, Record,
 };
 
-/// How often a state is put into the journal, in seconds of wall time.
-const CHECKPOINT_S: u64 = 10;
+/// How often a state is put into the journal, in seconds of wall time: what `--resume` has to
+/// play again before it sounds. The longer the state, the rarer.
+const CHECKPOINT_S: std::ops::RangeInclusive<u64> = 2..=10;
+/// Bytes of states a second that are no burden to a disk, nor to what is kept of journals.
+const CHECKPOINT_BYTES: u64 = 32 << 10;
+/// Records of the log after which a state is put into the journal all the same.
+const CHECKPOINT_RECORDS: u64 = 1 << 14;
 
 /// A journal under way.
 pub(in crate::control) struct Keeper {
@@ -31,6 +36,8 @@ pub(in crate::control) struct Keeper {
     bytes_max: u64,
     first_bytes: u64,
     checkpointed: Instant,
+    /// What the last state was like: its first record, and how long until the next is due.
+    checkpoint: (u64, u64),
 }
 
 impl Keeper {
@@ -42,6 +49,23 @@ impl Keeper {
     ) -> Result<Self, JournalError> {
         let writer = JournalWriter::create(path, header)?;
         Ok(Self::with(writer, header.start_block, 0, None, bytes_max))
+    }
+
+    /// A new journal of a show that goes on from `state`, refused where there is a file.
+    pub(in crate::control) fn begin_with(
+        path: &Path,
+        header: &Header,
+        mark: checkpoint::Mark,
+        state: &[u64],
+        bytes_max: u64,
+    ) -> Result<Self, JournalError> {
+        let writer = JournalWriter::create(path, header)?;
+        let mut keeper = Self::with(writer, mark.block, mark.cursor, None, bytes_max);
+        keeper.put_state(mark, state);
+        keeper.first_bytes = keeper.writer.bytes();
+        // Whoever goes on with a show needs its state: without it the file is none yet.
+        keeper.write()?;
+        Ok(keeper)
     }
 
     /// Goes on with the journal of a control process that has died.
@@ -70,15 +94,15 @@ impl Keeper {
         orders: &Orders,
     ) -> Result<Option<Self>, JournalError> {
         let Some((mark, state)) = newest_checkpoint(slots, orders) else { return Ok(None) };
+        if mark.cursor > self.next_record {
+            return Ok(None);
+        }
         let path = self.writer.path().to_owned();
         let header = JournalReader::open(&path)?.header().clone();
         let header = Header { start_block: mark.block, ..header };
         let name = format!("{}.journal", folder::timestamp(SystemTime::now()));
-        let writer = JournalWriter::create(&folder::free(&path.with_file_name(name)), &header)?;
-        let mut next = Self::with(writer, mark.block, mark.cursor, None, self.bytes_max);
-        next.put_state(mark, &state);
-        next.first_bytes = next.writer.bytes();
-        Ok(Some(next))
+        let path = folder::free(&path.with_file_name(name));
+        Self::begin_with(&path, &header, mark, &state, self.bytes_max).map(Some)
     }
 
     /// Whether it is as long as a journal may be.
@@ -104,6 +128,7 @@ impl Keeper {
             bytes_max,
             first_bytes: 0,
             checkpointed,
+            checkpoint: (next_record, *CHECKPOINT_S.start()),
         }
     }
 
@@ -148,6 +173,7 @@ impl Keeper {
             kind,
             payload: record.payload,
             origin: record.origin.into(),
+            more: record.more,
         }));
     }
 
@@ -195,7 +221,9 @@ impl Keeper {
         orders: &Orders,
     ) -> Result<(), JournalError> {
         self.put_hashes();
-        let due = self.checkpointed.elapsed().as_secs() >= CHECKPOINT_S;
+        let (record, every_s) = self.checkpoint;
+        let due = self.checkpointed.elapsed().as_secs() >= every_s
+            || self.next_record - record >= CHECKPOINT_RECORDS;
         if due || self.owed.is_some() {
             self.put_checkpoint(slots, orders);
         }
@@ -223,8 +251,10 @@ impl Keeper {
 
     fn put_checkpoint(&mut self, slots: &[Slot], orders: &Orders) {
         let Some((mark, state)) = newest_checkpoint(slots, orders) else { return };
-        // A state from before the gap does not lead out of it.
-        if self.owed.is_none_or(|to_record| mark.cursor >= to_record) {
+        // A state from before the gap does not lead out of it; and what is in a state must be in
+        // the journal before it, the closing fade for one.
+        let leads_on = self.owed.is_none_or(|to_record| mark.cursor >= to_record);
+        if leads_on && mark.cursor <= self.next_record {
             self.put_state(mark, &state);
         }
     }
@@ -232,7 +262,11 @@ impl Keeper {
     fn put_state(&mut self, mark: checkpoint::Mark, state: &[u64]) {
         self.owed = None;
         self.checkpointed = Instant::now();
-        self.writer.push(&Record::Checkpoint(Checkpoint::new(mark.block, mark.cursor, state)));
+        let checkpoint = Checkpoint::new(mark.block, mark.cursor, state);
+        let every_s = checkpoint.len() as u64 / CHECKPOINT_BYTES;
+        let every_s = every_s.clamp(*CHECKPOINT_S.start(), *CHECKPOINT_S.end());
+        self.checkpoint = (mark.cursor, every_s);
+        self.writer.push(&Record::Checkpoint(checkpoint));
     }
 }
 

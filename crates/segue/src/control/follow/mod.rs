@@ -13,6 +13,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender as Channel};
 use std::time::{Duration, Instant};
 
 use segue_lockstep::Shape;
+use segue_lockstep::memory::checkpoint::Mark;
 use segue_lockstep::memory::inbox::Inbox;
 use segue_lockstep::memory::orders::Orders;
 use segue_lockstep::memory::slot::Slot;
@@ -98,15 +99,18 @@ pub(super) struct Follower {
 }
 
 impl Follower {
-    /// A follower that goes on at `block` and `record`.
+    /// A follower that goes on where the files end; without any, with what is played next, which
+    /// is not before `beginning`.
     pub(super) fn new(
         sources: Sources,
+        beginning: Mark,
         keeper: Option<Keeper>,
         recorder: Option<Recorder>,
         news: Channel<News>,
     ) -> Self {
         let samples = vec![0.0; sources.shape.block_samples()];
-        let (head, played) = (sources.orders.head(), sources.tap.head());
+        let head = sources.orders.head().max(beginning.cursor);
+        let played = sources.tap.head().max(beginning.block);
         let block_of_keeper = keeper.as_ref().map_or(played, Keeper::next_block);
         let block_of_recorder = recorder.as_ref().map_or(played, Recorder::next_block);
         let record = keeper.as_ref().map_or(head, Keeper::next_record);
@@ -278,7 +282,10 @@ impl Follower {
     }
 
     fn begin_next_journal(&mut self) -> Result<(), JournalError> {
-        let Some(full) = self.keeper.take_if(|keeper| keeper.is_full()) else { return Ok(()) };
+        // Not within the closing fade: a state that has it would be silent for ever.
+        let goes_on = self.sources.orders.end().is_none();
+        let full = self.keeper.take_if(|keeper| keeper.is_full() && goes_on);
+        let Some(full) = full else { return Ok(()) };
         let Some(next) = full.next(&self.sources.slots, &self.sources.orders)? else {
             self.keeper = Some(full);
             return Ok(());

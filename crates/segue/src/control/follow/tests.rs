@@ -23,6 +23,8 @@ const PATCH: &str = "segue = 1\n[osc]\ntype = \"osc\"\nshape = \"saw\"\n\
                      [env]\ntype = \"adsr\"\nin = \"osc\"\n[out]\nin = \"env\"\n";
 const SETUP: Setup = Setup { rate: 8000, channels: 1, state_bytes: 1 << 18 };
 
+const BLOCK_0: Mark = Mark { block: 0, cursor: 0 };
+
 /// Supervisor and worker in one: whatever is told is played and left in the regions.
 struct Show {
     folder: TempDir,
@@ -132,7 +134,7 @@ impl Show {
         let recorder = Recorder::create(&self.path("live.wav"), &self.shape, 0);
         let (news, heard) = mpsc::channel();
         let (keeper, recorder) = (keeper.unwrap(), recorder.unwrap());
-        (Follower::new(self.sources(), Some(keeper), Some(recorder), news), heard)
+        (Follower::new(self.sources(), BLOCK_0, Some(keeper), Some(recorder), news), heard)
     }
 
     /// What a later control process makes of what the last one left.
@@ -142,7 +144,7 @@ impl Show {
         let recording = super::Recording { path: path.clone(), first_path: path, start_frame: 0 };
         let recorder = Recorder::reopen(&recording).unwrap();
         let (news, heard) = mpsc::channel();
-        (Follower::new(self.sources(), Some(keeper), Some(recorder), news), heard)
+        (Follower::new(self.sources(), BLOCK_0, Some(keeper), Some(recorder), news), heard)
     }
 
     /// Renders a journal; gives the file.

@@ -6,10 +6,12 @@
 
 mod reader;
 mod record;
+mod tail;
 mod writer;
 
 pub(crate) use reader::{Damage, JournalReader};
 pub(crate) use record::{
     Bypass, Checkpoint, Command, Gap, Hashes, Header, JournalError, Mark, Record,
 };
+pub(crate) use tail::Tail;
 pub(crate) use writer::JournalWriter;

@@ -35,30 +35,28 @@ impl JournalReader {
     /// Opens the journal at `path` and reads its header.
     pub(crate) fn open(path: &Path) -> Result<Self, JournalError> {
         let io = |source| JournalError::Io { path: path.to_owned(), source };
-        let foreign = |what: String| JournalError::Foreign { path: path.to_owned(), what };
+        let foreign = |what| JournalError::Foreign { path: path.to_owned(), what };
         let mut file = BufReader::with_capacity(1 << 16, File::open(path).map_err(io)?);
         let mut prelude = [0; PRELUDE_BYTES];
         match file.read_exact(&mut prelude) {
             Err(error) if error.kind() == ErrorKind::UnexpectedEof => {
-                return Err(foreign("it is too short".to_owned()));
+                return Err(foreign("it is too short"));
             }
             read => read.map_err(io)?,
         }
         let (magic, format) = prelude.split_at(MAGIC.len());
         let format = u32::from_le_bytes(format.try_into().expect("four bytes are left"));
         if magic != MAGIC {
-            return Err(foreign("it begins differently".to_owned()));
+            return Err(foreign("it begins differently"));
         }
         if format != FORMAT {
-            return Err(foreign(format!(
-                "its format is {format}, and this program reads {FORMAT}"
-            )));
+            return Err(JournalError::Format { path: path.to_owned(), format });
         }
         let header = match read_frame(&mut file) {
             Ok(Some((HEADER_KIND, payload))) => record::decode::<Header>(&payload),
             _ => None,
         };
-        let header = header.ok_or_else(|| foreign("its header is damaged".to_owned()))?;
+        let header = header.ok_or_else(|| foreign("its header is damaged"))?;
         let offset = PRELUDE_BYTES as u64 + record::framed(HEADER_KIND, &header).len() as u64;
         let block = header.start_block;
         Ok(Self { file, header, offset, block, ended: false })
@@ -87,27 +85,30 @@ impl JournalReader {
 
     /// The next record; none at the end of the file. After damage there is nothing more.
     pub(crate) fn next(&mut self) -> Result<Option<Record>, Damage> {
-        let damage = |what| Damage { offset: self.offset, block: self.block, what };
-        let Some((kind, payload)) = read_frame(&mut self.file).map_err(damage)? else {
-            return Ok(None);
-        };
+        let frame = read_frame(&mut self.file).map_err(|what| self.damaged(what))?;
+        let Some((kind, payload)) = frame else { return Ok(None) };
         let record = Record::decode(kind, &payload);
-        let record = record.ok_or_else(|| damage("a record of an unknown kind or form"))?;
+        let record = record.ok_or_else(|| self.damaged("a record of an unknown kind or form"))?;
         self.offset += (FRAME_BYTES + payload.len()) as u64;
         self.note(&record);
         Ok(Some(record))
     }
 
+    /// That what was read last makes no sense where it stands.
+    pub(crate) fn damaged(&self, what: &'static str) -> Damage {
+        Damage { offset: self.offset, block: self.block, what }
+    }
+
     fn note(&mut self, record: &Record) {
         let block = match record {
             Record::Command(command) => command.block,
-            Record::Hashes(hashes) => hashes.first_block + hashes.len() as u64,
+            Record::Hashes(hashes) => hashes.first_block.saturating_add(hashes.len() as u64),
             Record::Checkpoint(checkpoint) => checkpoint.block,
             Record::Mark(mark) => mark.block,
             Record::Gap(gap) => gap.from_block,
             Record::Quarantine(_) | Record::Bypass(_) => self.block,
             Record::End(blocks) => *blocks,
-            Record::Concealed(block) => *block + 1,
+            Record::Concealed(block) => block.saturating_add(1),
         };
         self.block = self.block.max(block);
         self.ended = matches!(record, Record::End(_));

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 /// First bytes of every journal.
 pub(crate) const MAGIC: [u8; 12] = *b"segue-show\r\n";
 /// Format of the records. Another format is refused.
-pub(crate) const FORMAT: u32 = 1;
+pub(crate) const FORMAT: u32 = 2;
 /// Bytes before the first record.
 pub(crate) const PRELUDE_BYTES: usize = MAGIC.len() + 4;
 /// Bytes before the payload of a record.
@@ -52,6 +52,8 @@ pub(crate) struct Command {
     pub(crate) payload: [u64; 4],
     /// Who sent it, as control numbers senders.
     pub(crate) origin: u64,
+    /// How many follow that belong to the same bundle.
+    pub(crate) more: u8,
 }
 
 /// Hashes of consecutive blocks as they were played.
@@ -95,21 +97,55 @@ pub(crate) struct Checkpoint {
     pub(crate) block: u64,
     /// The first number of the log that is not in it.
     pub(crate) cursor: u64,
-    /// Little-endian 64-bit words of the arena.
+    /// The arena in runs: `zeros others` as little-endian u32, then so many little-endian 64-bit
+    /// words that follow so many zeros. Most of an agenda and of a new delay line is zero.
     bytes: Vec<u8>,
 }
 
 impl Checkpoint {
     /// The checkpoint of `state` before `block`.
     pub(crate) fn new(block: u64, cursor: u64, state: &[u64]) -> Self {
-        let bytes = state.iter().flat_map(|word| word.to_le_bytes()).collect();
+        let mut bytes = Vec::new();
+        let mut rest = state;
+        while !rest.is_empty() {
+            let zeros = rest.iter().position(|word| *word != 0).unwrap_or(rest.len());
+            rest = &rest[zeros..];
+            // A single zero costs no more than the run that would end before it.
+            let others = rest.windows(2).position(|two| two == [0, 0]).unwrap_or(rest.len());
+            for count in [zeros, others] {
+                let count = u32::try_from(count).expect("a state is at most 1 GiB");
+                bytes.extend(count.to_le_bytes());
+            }
+            bytes.extend(rest[..others].iter().flat_map(|word| word.to_le_bytes()));
+            rest = &rest[others..];
+        }
         Self { block, cursor, bytes }
     }
 
-    /// The words of the arena.
-    pub(crate) fn state(&self) -> Vec<u64> {
-        let word = |bytes: &[u8]| u64::from_le_bytes(bytes.try_into().expect("chunks of eight"));
-        self.bytes.chunks_exact(8).map(word).collect()
+    /// Bytes it takes.
+    pub(crate) fn len(&self) -> usize {
+        self.bytes.len()
+    }
+
+    /// The words of the arena; none if there are more than `words_max`, or the runs are damaged.
+    pub(crate) fn state(&self, words_max: usize) -> Option<Vec<u64>> {
+        let mut state = Vec::new();
+        let mut rest = self.bytes.as_slice();
+        while !rest.is_empty() {
+            let (zeros, after) = rest.split_first_chunk()?;
+            let (others, after) = after.split_first_chunk()?;
+            let count = |bytes: &[u8; 4]| u32::from_le_bytes(*bytes) as usize;
+            let (zeros, others) = (count(zeros), count(others));
+            if state.len() + zeros + others > words_max || after.len() < others * 8 {
+                return None;
+            }
+            state.resize(state.len() + zeros, 0);
+            let (words, after) = after.split_at(others * 8);
+            let word = |bytes: &[u8]| u64::from_le_bytes(bytes.try_into().expect("eight"));
+            state.extend(words.chunks_exact(8).map(word));
+            rest = after;
+        }
+        Some(state)
     }
 }
 
@@ -244,7 +280,18 @@ pub(crate) enum JournalError {
         /// The file.
         path: PathBuf,
         /// What was wrong with it.
-        what: String,
+        what: &'static str,
+    },
+    /// A journal as another version writes it. That version can read it.
+    #[error(
+        "{} is a journal of format {format}, and this version of Segue reads format {FORMAT}; \
+         use the version that wrote it", path.display()
+    )]
+    Format {
+        /// The file.
+        path: PathBuf,
+        /// The format it says it has.
+        format: u32,
     },
     /// The file system refused; records written before are whole.
     #[error("cannot use {}: {source}", path.display())]

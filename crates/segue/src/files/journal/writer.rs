@@ -26,6 +26,7 @@ impl JournalWriter {
             ErrorKind::AlreadyExists => JournalError::Exists { path: path.to_owned() },
             _ => JournalError::Io { path: path.to_owned(), source },
         })?;
+        lock(&file);
         let mut waiting = Vec::new();
         waiting.extend(MAGIC);
         waiting.extend(FORMAT.to_le_bytes());
@@ -48,6 +49,7 @@ impl JournalWriter {
         }
         let length = reader.offset();
         let mut file = OpenOptions::new().write(true).open(path).map_err(io)?;
+        lock(&file);
         file.set_len(length).map_err(io)?;
         file.seek(SeekFrom::Start(length)).map_err(io)?;
         let writer = Self { file, path: path.to_owned(), length, waiting: Vec::new() };
@@ -73,6 +75,8 @@ impl JournalWriter {
     /// waited is gone: the journal has ended there.
     pub(crate) fn flush(&mut self) -> Result<(), JournalError> {
         let waiting = std::mem::take(&mut self.waiting);
+        #[cfg(feature = "fault")]
+        crate::host::fault::within_write(&mut self.file, &waiting);
         if let Err(source) = self.file.write_all(&waiting) {
             // The error matters, not whether the half record could be cut off: readers stop there.
             let _ = self.file.set_len(self.length);
@@ -90,6 +94,12 @@ impl JournalWriter {
         let io = |source| JournalError::Io { path: self.path.clone(), source };
         self.file.sync_data().map_err(io)
     }
+}
+
+/// Whoever would go on with this journal learns that it is being written. A file system that
+/// cannot lock does not keep it from being so.
+fn lock(file: &File) {
+    let _ = file.try_lock();
 }
 
 #[cfg(test)]
@@ -116,7 +126,7 @@ mod tests {
 
     fn command(number: u64) -> Record {
         let payload = [number, u64::MAX, 0, 1];
-        Record::Command(Command { number, block: number * 3, kind: 1, payload, origin: 5 })
+        Record::Command(Command { number, block: number * 3, kind: 1, payload, origin: 5, more: 0 })
     }
 
     fn all_kinds() -> Vec<Record> {

@@ -4,6 +4,8 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use segue_lockstep::Shape;
+use segue_lockstep::memory::origin::Origin;
+use segue_lockstep::memory::slot::Slot;
 use segue_lockstep::monitor;
 use segue_sys::event::Event;
 use segue_sys::process::{Child, Spawner};
@@ -88,11 +90,13 @@ impl Guests {
             generation,
             shape: (&self.shape).into(),
             state_bytes: self.state_bytes,
+            origin: self.regions.origin.is_some(),
         };
-        let Regions { plans, orders, slots, .. } = &self.regions;
+        let Regions { plans, orders, slots, origin, .. } = &self.regions;
         let read_only: Vec<OwnedFd> = [plans.region(), orders.region()]
             .into_iter()
-            .chain(slots.iter().map(segue_lockstep::memory::slot::Slot::region))
+            .chain(slots.iter().map(Slot::region))
+            .chain(origin.iter().map(Origin::region))
             .map(segue_sys::Region::read_only_fd)
             .collect::<io::Result<_>>()?;
         let mut fds: Vec<BorrowedFd<'_>> = read_only.iter().map(AsFd::as_fd).collect();

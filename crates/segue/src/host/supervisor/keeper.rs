@@ -149,15 +149,10 @@ impl Keeper {
         let order = Order { arguments: vec!["control".into()], environment: Vec::new() };
         let child = spawner.spawn(order)?;
         self.generation += 1;
-        let Regions { inbox, plans, .. } = &self.regions;
-        let read = self.regions.for_control();
+        let (write, read) = (self.regions.by_control(), self.regions.for_control());
         let sockets: Vec<_> = self.ports.fds().collect();
-        let offer = Offer {
-            write: [inbox.region(), plans.region()],
-            read: &read,
-            sockets: &sockets,
-            udp: self.ports.udp.len(),
-        };
+        let offer =
+            Offer { write: &write, read: &read, sockets: &sockets, udp: self.ports.udp.len() };
         // One that is dead already is met as such in a moment.
         let offered =
             seat::offer(child.socket(), &self.settings, self.generation, &self.shape, &offer);

@@ -32,6 +32,7 @@ use super::device::deck::Fade;
 use super::device::timer::{self, Timer};
 use super::door::Door;
 use super::ports::{self, Ports};
+use crate::cli::resume::Resume;
 use crate::cli::settings::Settings;
 use crate::exit::{Exit, Failure};
 use crate::host::cures;
@@ -77,7 +78,8 @@ fn start(settings: &Settings) -> Result<Watch, Failure> {
         rate: settings.rate,
         state_words: settings.state_bytes as usize / 8,
     };
-    let regions = priority::without_file_size_limit(|| Regions::new(&shape));
+    let resumes = matches!(settings.resume, Resume::From(..));
+    let regions = priority::without_file_size_limit(|| Regions::new(&shape, resumes));
     let regions = regions.map_err(|error| no_memory(&shape, &error))?;
     let stop = Event::new().map_err(bug)?;
     open_door(&ports, &shape, &regions, stop.share().map_err(bug)?)?;
@@ -92,7 +94,7 @@ fn start(settings: &Settings) -> Result<Watch, Failure> {
 
     let guests = Guests::new(shape, regions.clone(), settings.state_bytes).map_err(bug)?;
     let config = Config { shape, build: guests.build(), lead };
-    let timer = timer(settings, shape, &regions, lead, &devices);
+    regions.orders.set_pace(lead, freewheel);
     devices.watch(shape);
     devices.tell(&regions.status);
     keep_pages();
@@ -103,9 +105,11 @@ fn start(settings: &Settings) -> Result<Watch, Failure> {
         devices,
         realtime,
         stage: watch::Stage::Patch,
-        setup: settings.setup(),
+        settings: settings.clone(),
+        shape,
+        lead,
         prover: None,
-        timer: Some(timer),
+        timer: None,
         regions,
         guests,
         signals,
@@ -160,6 +164,7 @@ fn open_door(ports: &Ports, shape: &Shape, regions: &Regions, stop: Event) -> Re
     }
 }
 
+/// Furnishes the deck with a playout that plays from the beginning of the timeline on.
 fn timer(
     settings: &Settings,
     shape: Shape,
@@ -178,8 +183,8 @@ fn timer(
     if let Some(length) = settings.run_for {
         let frames = length.as_secs_f64() * f64::from(settings.rate);
         let total = (frames / BLOCK_FRAMES as f64).ceil() as u64;
-        fade =
-            Fade { payload, blocks: blocks.min(total), from: Some(total.saturating_sub(blocks)) };
+        let from = regions.orders.beginning().block + total.saturating_sub(blocks);
+        fade = Fade { payload, blocks: blocks.min(total), from: Some(from) };
     }
     let parts = regions.playout_parts();
     devices.deck.furnish(shape, parts.clone(), pace, fade);
@@ -218,6 +223,9 @@ fn say_hello(settings: &Settings, ports: &Ports, lead: u64) {
         "listening on {}",
         ports.describe()
     );
+    if let Resume::Afresh(reason) = &settings.resume {
+        tracing::warn!("{reason}");
+    }
     if priority::processors() < 2 {
         tracing::warn!("there is one processor: primary and standby take turns on it");
     }

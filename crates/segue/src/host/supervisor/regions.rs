@@ -6,6 +6,7 @@ use rustix::fs::Mode;
 use segue_lockstep::Shape;
 use segue_lockstep::memory::inbox::Inbox;
 use segue_lockstep::memory::orders::Orders;
+use segue_lockstep::memory::origin::Origin;
 use segue_lockstep::memory::plans::Plans;
 use segue_lockstep::memory::slot::Slot;
 use segue_lockstep::memory::status::Status;
@@ -26,26 +27,34 @@ pub(super) struct Regions {
     pub(super) inbox: Inbox,
     /// Compiled patches.
     pub(super) plans: Plans,
+    /// The state with which a show is gone on with, if one is.
+    pub(super) origin: Option<Origin>,
     /// The workers' places.
     pub(super) slots: Vec<Slot>,
 }
 
 impl Regions {
     /// Makes them. Those that only the supervisor writes are sealed, so that nobody else ever
-    /// can; the others only their own user may reopen.
-    pub(super) fn new(shape: &Shape) -> io::Result<Self> {
+    /// can; the others only their own user may reopen. One more where a show is gone on with.
+    pub(super) fn new(shape: &Shape, resumes: bool) -> io::Result<Self> {
         let short = || io::Error::other("a region is smaller than its layout");
         let orders = Orders::new(own("segue-orders", Orders::words())?).ok_or_else(short)?;
         let tap = Tap::new(own("segue-tap", Tap::words(shape))?, shape).ok_or_else(short)?;
         let status = Status::new(own("segue-status", Status::words())?).ok_or_else(short)?;
         let inbox = Inbox::new(shared("segue-inbox", Inbox::words())?).ok_or_else(short)?;
         let plans = Plans::new(shared("segue-plans", Plans::words())?).ok_or_else(short)?;
+        let origin = if resumes {
+            let region = shared("segue-origin", Origin::words(shape))?;
+            Some(Origin::new(region, shape).ok_or_else(short)?)
+        } else {
+            None
+        };
         let mut slots = Vec::new();
         for slot in 0..shape.slots {
             let region = shared(&format!("segue-slot-{slot}"), Slot::words(shape))?;
             slots.push(Slot::new(region, shape).ok_or_else(short)?);
         }
-        Ok(Self { orders, tap, status, inbox, plans, slots })
+        Ok(Self { orders, tap, status, inbox, plans, origin, slots })
     }
 
     /// What playout works on.
@@ -57,6 +66,12 @@ impl Regions {
             tap: self.tap.clone(),
             status: self.status.clone(),
         }
+    }
+
+    /// What control writes, in the order of its seat.
+    pub(super) fn by_control(&self) -> Vec<&Region> {
+        let origin = self.origin.iter().map(Origin::region);
+        [self.inbox.region(), self.plans.region()].into_iter().chain(origin).collect()
     }
 
     /// What a visitor at the door may read, in the order the door hands it out.

@@ -15,9 +15,10 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use rustix::process::Signal;
+use segue_lockstep::memory::origin::Origin;
 use segue_lockstep::memory::status::{Counter, Death, Fact};
 use segue_lockstep::monitor::{self, Action, Monitor, State};
-use segue_rack::Setup;
+use segue_lockstep::{BLOCK_FRAMES, Shape};
 use segue_sys::event::{Event, Signals, wait_readable};
 use segue_sys::process::{Spawner, priority};
 use segue_sys::{clock, futex};
@@ -28,6 +29,8 @@ use super::guests::Guests;
 use super::keeper::{Control, Keeper};
 use super::realtime::Realtime;
 use super::regions::Regions;
+use crate::cli::resume::Resume;
+use crate::cli::settings::Settings;
 use crate::exit::{Exit, Failure};
 use crate::host::device::timer::Timer;
 use crate::host::prover::{Case, Outcome, Prover};
@@ -39,6 +42,9 @@ const TICK: Duration = Duration::from_millis(1);
 const QUIET_TICKS: u32 = 16;
 /// How long the music waits for an open device that has not called yet.
 const FIRST_CALL_NS: u64 = 3_000_000_000;
+/// A block, or a record of the log, after which no show begins: it had played for ten thousand
+/// years, and what is counted from there on is far from the end of 64 bits.
+const LAST_BEGINNING: u64 = 1 << 48;
 /// How long control may take to close its files.
 const FILES_NS: u64 = 5_000_000_000;
 /// How long the closing fade may take on a timeline that does not move.
@@ -67,12 +73,14 @@ pub(super) struct Watch {
     pub(super) stop: Event,
     pub(super) devices: Devices,
     pub(super) realtime: Realtime,
-    /// Until block 0.
+    /// What `run` was asked for, and what came of it.
+    pub(super) settings: Settings,
+    pub(super) shape: Shape,
+    pub(super) lead: u64,
+    /// From the patch until block 0.
     pub(super) timer: Option<Timer>,
     pub(super) stage: Stage,
     pub(super) freewheel: bool,
-    /// What plans are compiled for.
-    pub(super) setup: Setup,
     /// The proof under way, and of which plan.
     pub(super) prover: Option<(u64, Prover)>,
     pub(super) asked: Vec<ToSupervisor>,
@@ -127,7 +135,7 @@ impl Watch {
         self.look_at_prover(now_ns);
         self.devices.look(now_ns, &self.regions.status);
         let end = match &self.stage {
-            Stage::Patch => self.wait_for_patch(control, now_ns, stirred),
+            Stage::Patch => self.wait_for_patch(control, now_ns, stirred)?,
             Stage::Workers => self.wait_for_workers(now_ns, stirred)?,
             Stage::Playing(driver) if driver.is_finished() => {
                 let status = &self.regions.status;
@@ -150,17 +158,47 @@ impl Watch {
         Ok(end)
     }
 
-    fn wait_for_patch(&mut self, control: Control, now_ns: u64, stirred: bool) -> Option<Exit> {
+    fn wait_for_patch(
+        &mut self,
+        control: Control,
+        now_ns: u64,
+        stirred: bool,
+    ) -> Result<Option<Exit>, Failure> {
         match control {
-            Control::Exited(exit) => Some(exit),
+            Control::Exited(exit) => Ok(Some(exit)),
             Control::Ready => {
+                self.set_up_timeline()?;
                 self.stage = Stage::Workers;
                 self.watch_guests(now_ns, stirred);
-                None
+                Ok(None)
             }
             // Nothing was played, so there is nothing to fade.
-            _ => self.closing.map(|_| Exit::Done),
+            _ => Ok(self.closing.map(|_| Exit::Done)),
         }
+    }
+
+    /// The timeline begins with block 0, or where control found the show that is gone on with.
+    fn set_up_timeline(&mut self) -> Result<(), Failure> {
+        let Regions { orders, origin, .. } = &self.regions;
+        if let Some(mark) = origin.as_ref().and_then(Origin::mark) {
+            if mark.block > LAST_BEGINNING || mark.cursor > LAST_BEGINNING {
+                let text = "control says the show goes on beyond all times";
+                return Err(Failure::new(Exit::Bug, text));
+            }
+            orders.begin_at(mark);
+            if let Resume::From(path, _) = &self.settings.resume {
+                let frames = mark.block * BLOCK_FRAMES as u64;
+                tracing::info!(
+                    block = mark.block,
+                    "resumed from {} at {:.3} s",
+                    path.display(),
+                    frames as f64 / f64::from(self.shape.rate)
+                );
+            }
+        }
+        let Self { settings, shape, regions, lead, devices, .. } = self;
+        self.timer = Some(super::timer(settings, *shape, regions, *lead, devices));
+        Ok(())
     }
 
     fn wait_for_workers(&mut self, now_ns: u64, stirred: bool) -> Result<Option<Exit>, Failure> {
@@ -250,7 +288,7 @@ impl Watch {
 
     /// Begins a proof; one under way is forgotten, with who asked for it.
     fn prove(&mut self, plan: u64) {
-        let case = Case { plan, setup: self.setup, clock: !self.freewheel };
+        let case = Case { plan, setup: self.settings.setup(), clock: !self.freewheel };
         match Prover::begin(&case, self.regions.plans.region(), &self.spawner) {
             Ok(prover) => self.prover = Some((plan, prover)),
             Err(error) => {

@@ -1,17 +1,22 @@
 //! How a control process begins: the first compiles the patch and opens the files, a later one
 //! finds out where the show is and goes on.
 
+mod resume;
+
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
+use segue_lockstep::memory::checkpoint::Mark;
 use segue_lockstep::memory::orders::{Found, Kind};
+use segue_lockstep::memory::origin::Origin;
 use segue_rack::{Command, Plan, Rack};
 
 use super::follow::{Keeper, Recorder, newest_checkpoint};
 use super::memo::Memo;
 use super::mirror::Mirror;
+use crate::cli::resume::Resume;
 use crate::cli::settings::{JournalChoice, Settings};
 use crate::exit::{Exit, Failure};
 use crate::files::folder;
@@ -22,7 +27,8 @@ use crate::host::{ControlSeat, ToControl, ToSupervisor};
 use crate::offline::{self, build};
 
 /// A share of what may be kept: a journal is followed by another one, so that the oldest can go.
-const JOURNALS_KEPT: u64 = 4;
+/// It is not longer than can be gone through in a moment, which is what `--resume` does.
+const JOURNALS_KEPT: u64 = 16;
 
 /// What a control process begins with.
 pub(super) struct Beginning {
@@ -36,22 +42,59 @@ pub(super) struct Beginning {
     pub(super) keeper: Option<Keeper>,
     /// The recording.
     pub(super) recorder: Option<Recorder>,
+    /// Where the timeline begins.
+    pub(super) mark: Mark,
 }
 
-/// Begins a show. What goes wrong here ends the engine before it has played a block.
+/// Begins a show, or goes on with one. What goes wrong here ends the engine before it has played
+/// a block.
 pub(super) fn first(seat: &ControlSeat) -> Result<Beginning, Failure> {
     let settings = &seat.settings;
-    let setup = settings.setup();
-    let (text, plan, patch) = match &settings.patch {
-        None => (String::new(), Plan::empty(&setup), String::new()),
-        Some(path) => {
-            let text = offline::read_patch(path)?;
-            let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
-            let plan = offline::compile(&name, &text, &setup)?;
-            let stem = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-            let patch = if plan.title().is_empty() { stem } else { plan.title().to_owned() };
-            (text, plan, patch)
+    let patch = patch(settings)?;
+    if let Resume::From(path, _) = &settings.resume {
+        let header = resume::header(path)?;
+        match &patch {
+            Some(patch) if patch.plan.to_bytes() != header.plan => {
+                let text = format!(
+                    "the patch is another one than that of {}: it begins afresh; without PATCH, \
+                     or with the patch as it was, --resume goes on with that show",
+                    path.display()
+                );
+                return afresh(seat, Some(patch.clone()), Some(text));
+            }
+            _ => return resume::go_on(seat, path, header),
         }
+    }
+    afresh(seat, patch, None)
+}
+
+/// A patch as it was asked for.
+#[derive(Clone)]
+struct Asked {
+    name: String,
+    text: String,
+    plan: Plan,
+}
+
+fn patch(settings: &Settings) -> Result<Option<Asked>, Failure> {
+    let Some(path) = &settings.patch else { return Ok(None) };
+    let text = offline::read_patch(path)?;
+    let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
+    let plan = offline::compile(&name, &text, &settings.setup())?;
+    let stem = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+    let name = if plan.title().is_empty() { stem } else { plan.title().to_owned() };
+    Ok(Some(Asked { name, text, plan }))
+}
+
+fn afresh(
+    seat: &ControlSeat,
+    patch: Option<Asked>,
+    problem: Option<String>,
+) -> Result<Beginning, Failure> {
+    let settings = &seat.settings;
+    let (name, text, plan) = match patch {
+        None => (String::new(), String::new(), Plan::empty(&settings.setup())),
+        Some(Asked { name, text, plan }) => (name, text, plan),
     };
     let header = Header {
         build: build::VERSION.to_owned(),
@@ -59,31 +102,60 @@ pub(super) fn first(seat: &ControlSeat) -> Result<Beginning, Failure> {
         rate: settings.rate,
         channels: settings.channels,
         state_bytes: settings.state_bytes,
-        title: patch.clone(),
+        title: name,
         patch: text,
         plan: plan.to_bytes(),
         start_block: 0,
     };
+    let mut memo = Memo { patch: header.title.clone(), modules: ids(&plan), ..Memo::default() };
+    if let Some(problem) = problem {
+        eprintln!("{problem}");
+        memo.complain(problem);
+    }
+    let mark = Mark { block: 0, cursor: 0 };
+    let mirror = Mirror::new(&plan);
+    begin(seat, plan, mirror, memo, header, (mark, None))
+}
+
+/// Offers the plan to the workers and opens the files.
+fn begin(
+    seat: &ControlSeat,
+    plan: Plan,
+    mirror: Mirror,
+    mut memo: Memo,
+    header: Header,
+    (mark, state): (Mark, Option<&[u64]>),
+) -> Result<Beginning, Failure> {
+    let settings = &seat.settings;
     seat.plans
         .write(0, &header.plan)
         .map_err(|error| Failure::new(Exit::BadInput, error.to_string()))?;
-    let modules = plan.modules().iter().map(|module| module.id().to_owned()).collect();
-    let mut memo = Memo { patch, modules, ..Memo::default() };
-    if settings.patch.is_some() {
+    // A show that is gone on with was heard; another patch is proved before it is.
+    if settings.patch.is_some() && state.is_none() {
         prove(seat, &plan, &mut memo)?;
     }
-    let keeper = open_journal(settings, &header, &mut memo)?;
+    let keeper = open_journal(settings, &header, &mut memo, (mark, state))?;
     let recorder = match &settings.record {
         None => None,
         Some(path) => {
-            let path = absolute(path);
-            Some(Recorder::create(&path, &seat.shape, 0).map_err(not_recorded)?)
+            let path = named(settings, path);
+            Some(Recorder::create(&path, &seat.shape, mark.block).map_err(not_recorded)?)
         }
     };
     memo.journal = keeper.as_ref().map(|keeper| keeper.path().to_owned());
     memo.recording = recorder.as_ref().map(Recorder::recording);
-    let mirror = Mirror::new(&plan);
-    Ok(Beginning { plan, mirror, memo, keeper, recorder })
+    Ok(Beginning { plan, mirror, memo, keeper, recorder, mark })
+}
+
+fn ids(plan: &Plan) -> Vec<String> {
+    plan.modules().iter().map(|module| module.id().to_owned()).collect()
+}
+
+/// Where a file that was asked for by name goes. A name is taken where a show was gone on with,
+/// and nothing is overwritten: the next one that is free.
+fn named(settings: &Settings, path: &Path) -> PathBuf {
+    let path = absolute(path);
+    if settings.resume == Resume::No { path } else { folder::free(&path) }
 }
 
 /// Has the first plan proved before anybody plays it. `[control]`
@@ -106,10 +178,11 @@ fn open_journal(
     settings: &Settings,
     header: &Header,
     memo: &mut Memo,
+    (mark, state): (Mark, Option<&[u64]>),
 ) -> Result<Option<Keeper>, Failure> {
     let path = match &settings.journal {
         JournalChoice::Off => return Ok(None),
-        JournalChoice::Named(path) => absolute(path),
+        JournalChoice::Named(path) => named(settings, path),
         JournalChoice::Default => {
             let journals = settings.show.join("journal");
             fs::create_dir_all(&journals).map_err(|error| {
@@ -128,12 +201,16 @@ fn open_journal(
             path
         }
     };
-    match Keeper::create(&path, header, bytes_max(settings)) {
+    let keeper = match state {
+        None => Keeper::create(&path, header, bytes_max(settings)),
+        Some(state) => Keeper::begin_with(&path, header, mark, state, bytes_max(settings)),
+    };
+    match keeper {
         Ok(keeper) => Ok(Some(keeper)),
         Err(error) => {
             let exit = match &error {
                 JournalError::Io { source, .. } => Exit::of_output(source),
-                JournalError::Exists { .. } | JournalError::Foreign { .. } => Exit::CannotCreate,
+                _ => Exit::CannotCreate,
             };
             Err(Failure::new(exit, format!("{error}; choose another name with --journal")))
         }
@@ -180,12 +257,15 @@ pub(super) fn again(seat: &ControlSeat) -> Result<Beginning, Failure> {
     memo.journal = keeper.as_ref().map(|keeper| keeper.path().to_owned());
     memo.recording = recorder.as_ref().map(Recorder::recording);
     let mirror = mirror(seat, &plan);
-    Ok(Beginning { plan, mirror, memo, keeper, recorder })
+    let mark = seat.orders.beginning();
+    Ok(Beginning { plan, mirror, memo, keeper, recorder, mark })
 }
 
 /// What stands where: the newest checkpoint, the log since, and what is still in the inbox.
 fn mirror(seat: &ControlSeat, plan: &Plan) -> Mirror {
-    let restored = newest_checkpoint(&seat.slots, &seat.orders).and_then(|(mark, state)| {
+    let newest = newest_checkpoint(&seat.slots, &seat.orders);
+    let origin = || seat.origin.as_ref().and_then(Origin::read);
+    let restored = newest.or_else(origin).and_then(|(mark, state)| {
         let mut rack = Rack::new(plan, &seat.settings.setup()).ok()?;
         rack.restore(&state).ok()?;
         Some((Mirror::of_rack(plan, &rack), mark.cursor))
