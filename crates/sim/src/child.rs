@@ -2,7 +2,9 @@
 
 use std::any::Any;
 use std::panic::AssertUnwindSafe;
+use std::sync::atomic::Ordering::Acquire;
 
+use segue_lockstep::memory::orders::Orders;
 use segue_lockstep::memory::slot::{Crumb, Slot};
 use segue_lockstep::monitor::{Child as Kernel, Note, Process};
 use segue_lockstep::worker::{Step, Worker};
@@ -24,6 +26,56 @@ pub enum Ailment {
     ExitsAtStart(u8),
 }
 
+/// How long a worker sleeps when no bell rings, as the product's does.
+const WAIT_MAX_NS: u64 = 10_000_000;
+
+/// A processor and what a process on it can see.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Machine<'a> {
+    /// Virtual time.
+    pub now_ns: u64,
+    /// How much of it passes at once.
+    pub tick_ns: u64,
+    /// What a block costs.
+    pub render_ns: u64,
+    /// The orders.
+    pub orders: &'a Orders,
+    /// All slots.
+    pub slots: &'a [Slot],
+    /// The process's own.
+    pub slot: usize,
+}
+
+impl Machine<'_> {
+    /// What a worker waits for: the urge, and the primary's bell or the orders'.
+    fn bells(&self) -> [(Option<usize>, u32); 2] {
+        let primary = self.orders.primary().filter(|first| *first != self.slot);
+        let ahead = primary.and_then(|first| Some((first, self.slots.get(first)?)));
+        let other = ahead.map_or((None, self.orders.bell()), |(at, it)| (Some(at), it.bell()));
+        let urge = (None, self.orders.urge().load(Acquire));
+        [urge, (other.0, other.1.load(Acquire))]
+    }
+}
+
+/// A worker that waits in the kernel.
+#[derive(Clone, Copy, Debug)]
+struct Asleep {
+    bells: [(Option<usize>, u32); 2],
+    until_ns: u64,
+}
+
+impl Asleep {
+    fn wakes(&self, on: &Machine<'_>, deaf: bool) -> bool {
+        let [(_, urge), (ahead, other)] = self.bells;
+        let bell = match ahead {
+            Some(first) => on.slots[first].bell(),
+            None => on.orders.bell(),
+        };
+        let rung = on.orders.urge().load(Acquire) != urge || bell.load(Acquire) != other;
+        rung && !deaf || on.now_ns >= self.until_ns
+    }
+}
+
 /// A process in a slot.
 #[derive(Debug)]
 pub struct Child {
@@ -35,6 +87,9 @@ pub struct Child {
     pub ailment: Ailment,
     /// The note it left.
     pub note: Option<Note>,
+    /// Until then no bell wakes it.
+    pub deaf_until_ns: u64,
+    asleep: Option<Asleep>,
     pid: u32,
     ready_ns: u64,
     free_ns: u64,
@@ -52,6 +107,8 @@ impl Child {
             process: Process::Running { cpu_ns: 0 },
             ailment,
             note: None,
+            deaf_until_ns: 0,
+            asleep: None,
             pid,
             ready_ns,
             free_ns: ready_ns,
@@ -95,15 +152,9 @@ impl Child {
         }
     }
 
-    /// Lets it run until `now_ns`; `sit` makes its worker when it has started.
-    pub fn run(
-        &mut self,
-        now_ns: u64,
-        tick_ns: u64,
-        render_ns: u64,
-        place: &Slot,
-        sit: impl FnOnce(u64) -> Worker<Toy>,
-    ) {
+    /// Lets it run until now; `sit` makes its worker when it has started.
+    pub(crate) fn run(&mut self, on: &Machine<'_>, sit: impl FnOnce(u64) -> Worker<Toy>) {
+        let Machine { now_ns, tick_ns, render_ns, .. } = *on;
         if !self.is_running() || now_ns < self.ready_ns {
             return;
         }
@@ -115,10 +166,17 @@ impl Child {
         if matches!(self.ailment, Ailment::Looping | Ailment::Caught) {
             self.cpu_ns += tick_ns;
             if self.ailment == Ailment::Looping {
+                let place = &on.slots[on.slot];
                 place.set_crumb(Crumb::Render(0), place.reached());
             }
             return;
         }
+        let deaf = now_ns < self.deaf_until_ns;
+        if self.asleep.is_some_and(|asleep| !asleep.wakes(on, deaf)) {
+            self.free_ns = now_ns;
+            return;
+        }
+        self.asleep = None;
         let generation = self.generation;
         let worker = self.worker.get_or_insert_with(|| sit(generation));
         let cost = match self.ailment {
@@ -126,6 +184,8 @@ impl Child {
             _ => render_ns,
         };
         while self.free_ns <= now_ns {
+            // Before the step: what rings from here on ends the wait at once.
+            let bells = on.bells();
             let step = std::panic::catch_unwind(AssertUnwindSafe(|| worker.step(&mut || now_ns)));
             let step = match step {
                 Ok(step) => step,
@@ -138,6 +198,7 @@ impl Child {
                 }
                 Step::Wait => {
                     self.free_ns = now_ns;
+                    self.asleep = Some(Asleep { bells, until_ns: now_ns + WAIT_MAX_NS });
                     break;
                 }
                 Step::Leave(leave) => {

@@ -7,7 +7,6 @@
 pub mod chance;
 pub mod check;
 pub mod child;
-mod drivers;
 pub mod life;
 pub mod planted;
 pub mod toy;

@@ -1,24 +1,28 @@
 //! `segue-sim SEED` lives one life and tells what came of it, with `--tell` also how it goes;
-//! `segue-sim --minutes N` lives as many as there is time for, on all processors, and reports.
+//! `segue-sim --minutes N` lives as many as there is time for, on all processors, and reports;
+//! `segue-sim --lives N` lives so many, and ends at the first that fails.
 
 use std::collections::BTreeMap;
 use std::panic;
 use std::process::ExitCode;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use segue_sim::life::{self, Report};
 
-const USAGE: &str = "usage: segue-sim SEED [--tell] | segue-sim --minutes N [--from SEED]";
+const USAGE: &str = "usage: segue-sim SEED [--tell] | segue-sim --minutes N [--from SEED] | \
+                     segue-sim --lives N [--from SEED]";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match arguments[..] {
-        ["--minutes", minutes] => campaign(minutes, "0"),
-        ["--minutes", minutes, "--from", seed] => campaign(minutes, seed),
+        ["--minutes", minutes] => campaign(Bound::minutes(minutes), "0"),
+        ["--minutes", minutes, "--from", seed] => campaign(Bound::minutes(minutes), seed),
+        ["--lives", lives] => campaign(Bound::lives(lives), "0"),
+        ["--lives", lives, "--from", seed] => campaign(Bound::lives(lives), seed),
         [seed] => one(seed, |seed| life::live(seed, None)),
         [seed, "--tell"] => one(seed, life::tell),
         _ => usage(),
@@ -36,53 +40,87 @@ fn usage() -> ExitCode {
     ExitCode::from(64)
 }
 
+/// Lives that failed and are told one by one.
+const FAILED_TOLD: usize = 20;
+
 /// What all lives came to.
 #[derive(Default)]
 struct Sum {
     lives: u64,
-    lived_ns: u64,
     blocks: u64,
     concealed: u64,
     deaths: u64,
+    wrong: u64,
+    healed: u64,
     verdicts: usize,
     faults: BTreeMap<&'static str, u64>,
-    failed: Vec<u64>,
+    failed: Vec<(u64, String)>,
 }
 
 impl Sum {
     fn add(&mut self, report: Report) {
         self.lives += 1;
-        self.lived_ns += report.lived_ns;
         self.blocks += report.blocks;
         self.concealed += report.concealed;
         self.deaths += report.deaths;
         self.verdicts += report.verdicts;
+        self.wrong += report.wrong;
+        self.healed = self.healed.max(report.healed);
         for (kind, count) in report.faults {
             *self.faults.entry(kind).or_default() += count;
         }
     }
 }
 
-fn campaign(minutes: &str, from: &str) -> ExitCode {
-    let (Ok(minutes), Ok(from)) = (minutes.parse::<f64>(), from.parse::<u64>()) else {
-        return usage();
-    };
+/// How far a campaign goes.
+#[derive(Clone, Copy)]
+enum Bound {
+    Until(Instant),
+    Lives(u64),
+}
+
+impl Bound {
+    fn minutes(text: &str) -> Option<Self> {
+        let minutes = text.parse::<f64>().ok()?.max(0.0);
+        Some(Self::Until(Instant::now() + Duration::from_secs_f64(minutes * 60.0)))
+    }
+
+    fn lives(text: &str) -> Option<Self> {
+        text.parse().ok().map(Self::Lives)
+    }
+
+    fn holds(self, lives: u64, failed: bool) -> bool {
+        match self {
+            Self::Until(end) => Instant::now() < end,
+            Self::Lives(most) => lives < most && !failed,
+        }
+    }
+}
+
+fn campaign(bound: Option<Bound>, from: &str) -> ExitCode {
+    let (Some(bound), Ok(from)) = (bound, from.parse::<u64>()) else { return usage() };
     // What fails is told with its seed; a life is lived again to see where.
     panic::set_hook(Box::new(|_| {}));
     let began = Instant::now();
-    let until = began + Duration::from_secs_f64(minutes.max(0.0) * 60.0);
     let (next, sum) = (AtomicU64::new(from), Mutex::new(Sum::default()));
+    let failed = AtomicBool::new(false);
     let processors = thread::available_parallelism().map_or(1, std::num::NonZero::get);
     thread::scope(|scope| {
         for _ in 0..processors {
             scope.spawn(|| {
-                while Instant::now() < until {
+                loop {
                     let seed = next.fetch_add(1, Ordering::Relaxed);
+                    if !bound.holds(seed - from, failed.load(Ordering::Relaxed)) {
+                        break;
+                    }
                     let lived = panic::catch_unwind(|| life::live(seed, None));
                     let mut sum = sum.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
                     match lived {
                         Ok(report) => sum.add(report),
-                        Err(_) => sum.failed.push(seed),
+                        Err(why) => {
+                            failed.store(true, Ordering::Relaxed);
+                            sum.failed.push((seed, words(&*why)));
+                        }
                     }
                 }
             });
@@ -92,20 +130,35 @@ fn campaign(minutes: &str, from: &str) -> ExitCode {
     report(&sum, began.elapsed())
 }
 
+/// What a life ended with.
+fn words(why: &(dyn std::any::Any + Send)) -> String {
+    let text = why.downcast_ref::<String>().map(String::as_str);
+    let text = text.or_else(|| why.downcast_ref::<&str>().copied());
+    text.unwrap_or("an assertion").lines().next().unwrap_or_default().to_owned()
+}
+
 fn report(sum: &Sum, took: Duration) -> ExitCode {
     let faults: u64 = sum.faults.values().sum();
-    let lived = sum.lived_ns as f64 / 1e9;
-    println!("{} lives, {:.1} hours of audio, {} blocks", sum.lives, lived / 3600.0, sum.blocks);
-    println!("{:.0} times real time, {:.0} s", lived / took.as_secs_f64(), took.as_secs_f64());
-    println!("{faults} faults, {} deaths, {} verdicts", sum.deaths, sum.verdicts);
+    // Time in which the machine slept is not audio.
+    let audio = sum.blocks as f64 * 64.0 / 48_000.0;
+    let (hours, seconds) = (audio / 3600.0, took.as_secs_f64());
+    println!("{} lives, {hours:.1} hours of audio, {} blocks", sum.lives, sum.blocks);
+    println!("{:.0} times real time, {seconds:.0} s", audio / seconds);
+    println!("{faults} faults, {:.0} a second", faults as f64 / seconds);
     for (kind, count) in &sum.faults {
         println!("{count:>9} {kind}");
     }
-    println!("{} blocks concealed, every one of them counted", sum.concealed);
+    println!("{} deaths, every one explained; {} verdicts", sum.deaths, sum.verdicts);
+    println!("{} blocks concealed, every one counted", sum.concealed);
+    println!("{} blocks wrong before a divergence was judged", sum.wrong);
+    println!("back to full strength within {} blocks", sum.healed);
     if sum.failed.is_empty() {
         println!("not one byte wrong");
         return ExitCode::SUCCESS;
     }
-    println!("failed: {:?}; live one again with `segue-sim SEED --tell`", sum.failed);
+    println!("{} lives failed", sum.failed.len());
+    for (seed, why) in sum.failed.iter().take(FAILED_TOLD) {
+        println!("life {seed} failed: {why}; `segue-sim {seed} --tell` shows it");
+    }
     ExitCode::FAILURE
 }

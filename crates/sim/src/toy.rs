@@ -5,7 +5,8 @@
 
 use segue_lockstep::{BLOCK_FRAMES, Instrument, Payload, Unfit};
 
-const WORDS: usize = 80;
+/// Words of its state.
+pub(crate) const WORDS: usize = 80;
 
 /// Parts that it renders one after the other.
 pub const PARTS: u32 = 3;
@@ -67,7 +68,8 @@ impl Toy {
     }
 
     fn stir(&mut self, at: usize, with: u64) -> u64 {
-        let word = &mut self.state[at % ARMED];
+        let at = if at < ARMED { at } else { at % ARMED };
+        let word = &mut self.state[at];
         *word = (*word ^ with).wrapping_mul(0x2545_f491_4f6c_dd1d).rotate_left(23);
         *word
     }

@@ -1,7 +1,8 @@
 //! Commands in simulated time: numbered once, in order, bounded, the same for all.
 
 use segue_lockstep::memory::inbox::INBOX_DEPTH;
-use segue_lockstep::memory::status::Counter::{Applied, NoneReads};
+use segue_lockstep::memory::orders::LOG_DEPTH;
+use segue_lockstep::memory::status::Counter::{Applied, Damaged, NoneReads};
 use segue_sim::{Config, World};
 
 fn settled(seed: u64) -> World {
@@ -82,4 +83,34 @@ fn commands_during_failovers_are_applied_once_and_in_order() {
         world.run_until("all are applied", |world| world.checker.is_all_applied());
         assert_eq!(world.counter(NoneReads), 0, "seed {seed}");
     }
+}
+
+/// The log holds what the next guests replay, however much is sent while nobody renders; what
+/// has no room waits.
+#[test]
+fn a_flood_while_nobody_renders_is_applied_when_somebody_does() {
+    let mut world = settled(65);
+    world.monitor_suspended = true;
+    (0..2).for_each(|slot| world.stop(slot));
+    for number in 0..100 {
+        while world.send(&[[number; 4]; 64]) {}
+        world.run_ns(20_000_000);
+    }
+    world.monitor_suspended = false;
+    world.settle();
+    world.run_until("all are applied", |world| world.checker.is_all_applied());
+    assert!(world.orders.head() > LOG_DEPTH as u64, "the log was full");
+    assert_eq!(world.counter(NoneReads), world.checker.concealed);
+}
+
+/// A wild word of control's costs no time on the audio path, and the next command mends it.
+#[test]
+fn a_control_that_says_it_has_sent_what_it_cannot_have_is_not_believed() {
+    let mut world = settled(66);
+    world.boast_as_control();
+    world.run(20);
+    assert!(world.counter(Damaged) > 0, "it is counted");
+    assert!(world.send(&[[7; 4], [8; 4]]));
+    world.run_until("all are applied", |world| world.checker.is_all_applied());
+    assert_eq!((world.counter(Applied), world.counter(NoneReads)), (2, 0));
 }

@@ -267,3 +267,47 @@ fn three_slots_follow_one_judge() {
     }
     assert_unheard(&world, 20, 20);
 }
+
+/// A bit flips in the number of a checkpoint, which then claims to be the newest for ever.
+#[test]
+fn a_checkpoint_that_claims_the_future_is_written_over() {
+    for which in 0..2 {
+        let mut world = world(200);
+        let standby = 1 - primary(&world);
+        let wild = Mark { block: 1 << 40, cursor: 0 };
+        assert!(world.slots[standby].areas()[which].write(wild, &[7; 80]));
+        world.run(40);
+        let claims = |world: &World| world.slots[standby].areas().clone().map(|it| it.claim());
+        let sane = |mark: Option<Mark>| mark.is_some_and(|mark| mark.block < 1 << 40);
+        assert!(claims(&world).into_iter().all(sane), "{:?}", claims(&world));
+        world.kill(0);
+        world.kill(1);
+        world.run_until("both are told", |world| world.counter(Deaths) == 2);
+        world.settle();
+        play(&mut world, 50);
+        assert_eq!(world.counter(NoneReads), world.checker.concealed);
+    }
+}
+
+/// A joiner is no source of blocks, whatever it says that it has published.
+#[test]
+fn a_joiner_that_boasts_is_not_played() {
+    let config = Config { render_ns: 1_000_000, ..Config::default() };
+    let mut world = World::new(210, config);
+    world.settle();
+    world.run(50);
+    let (first, standby) = (primary(&world), 1 - primary(&world));
+    world.kill(standby);
+    // A whole checkpoint with a wrong state: what the joiner replays from it is wrong.
+    let mark = Mark { block: world.playout.playhead(), cursor: world.orders.head() };
+    for slot in &world.slots {
+        slot.areas().iter().for_each(|area| assert!(area.write(mark, &[7; 80])));
+    }
+    world.run_until("the next one joins", |world| world.state(standby) == State::Joining);
+    world.kill(first);
+    for _ in 0..40 {
+        world.boast(standby);
+        world.tick();
+    }
+    assert_eq!(world.checker.wrong, 0);
+}

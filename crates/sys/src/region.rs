@@ -137,6 +137,7 @@ impl Region {
         unsafe { word.cast::<AtomicU32>().as_ref() }
     }
 
+    #[inline]
     fn word(&self, index: usize) -> &AtomicU64 {
         assert!(index < self.mapping.words, "word {index} lies outside the region");
         // SAFETY: `index` was just checked, so the address stays inside the mapping.
@@ -152,10 +153,12 @@ impl Words for Region {
         self.mapping.words
     }
 
+    #[inline]
     fn load(&self, index: usize, order: Ordering) -> u64 {
         self.word(index).load(order)
     }
 
+    #[inline]
     fn store(&self, index: usize, value: u64, order: Ordering) {
         assert!(self.mapping.access == Access::Write, "a read-only region was written");
         #[cfg(feature = "testing")]

@@ -106,8 +106,14 @@ impl Inbox {
     /// How many more commands fit while playout has taken those below `taken`. `[control]`
     #[must_use]
     pub fn room(&self, taken: u64) -> usize {
-        let under_way = self.head().saturating_sub(taken);
-        INBOX_DEPTH.saturating_sub(usize::try_from(under_way).unwrap_or(INBOX_DEPTH))
+        INBOX_DEPTH.saturating_sub((self.next(taken) - taken) as usize)
+    }
+
+    /// The number of the next command: what says more than can be under way is damaged.
+    fn next(&self, taken: u64) -> u64 {
+        let head = self.head();
+        let sound = taken..=taken.saturating_add(INBOX_DEPTH as u64);
+        if sound.contains(&head) { head } else { taken }
     }
 
     /// Sends a bundle of at most 64 commands as a whole; gives the number below which
@@ -119,7 +125,7 @@ impl Inbox {
         if !fits {
             return None;
         }
-        let head = self.head();
+        let head = self.next(taken);
         for (at, payload) in bundle.iter().enumerate() {
             let more = (bundle.len() - 1 - at) as u64;
             let [a, b, c, d] = *payload;
@@ -233,7 +239,9 @@ impl Inbox {
 
 #[cfg(test)]
 mod tests {
-    use segue_sys::Region;
+    use std::sync::atomic::Ordering::Release;
+
+    use segue_sys::{Region, Words};
 
     use super::{INBOX_DEPTH, Inbox, Sent};
 
@@ -258,6 +266,17 @@ mod tests {
         }
         assert_eq!(inbox.send(0, 1, &[[8; 4]]), None);
         assert_eq!(inbox.send(1, 1, &[[8; 4]]), Some(INBOX_DEPTH as u64 + 1));
+    }
+
+    #[test]
+    fn a_damaged_head_is_mended_by_whoever_sends_next() {
+        let inbox = inbox();
+        assert_eq!(inbox.send(0, 1, &[[9; 4]; 3]), Some(3));
+        for wild in [1 << 40, 1, u64::MAX] {
+            inbox.region.store(super::HEAD, wild, Release);
+            assert_eq!(inbox.room(3), INBOX_DEPTH);
+            assert_eq!(inbox.send(3, 1, &[[8; 4]]), Some(4));
+        }
     }
 
     #[test]

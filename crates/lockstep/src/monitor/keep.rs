@@ -19,9 +19,9 @@ impl Monitor {
             .collect();
         claims.sort_unstable();
         claims.dedup();
-        let Some((_, mut keep)) = claims.len().checked_sub(2).map(|older| claims[older]) else {
-            return;
-        };
+        let Some(older) = claims.len().checked_sub(2) else { return };
+        // One of the two may be damaged, and say that it needs less than it does.
+        let mut keep = claims[older].1.min(claims[older + 1].1);
         // The one that two agreed on, unless half the log would be held for it.
         let trusted = claims.iter().rev().find(|(block, _)| Some(*block) <= seen.trusted);
         if let Some((_, cursor)) = trusted
@@ -104,6 +104,15 @@ mod tests {
         let ahead = [Some((112, 900)), Some((96, 800))];
         let behind = [Some((80, 700)), Some((64, 600))];
         assert_eq!(kept(vec![slot(950, ahead), slot(950, behind)]), [Action::KeepFrom(700)]);
+    }
+
+    #[test]
+    fn a_damaged_cursor_of_one_of_the_two_gives_nothing_free() {
+        let both = [Some((96, 700)), Some((80, 890))];
+        assert_eq!(kept(vec![slot(950, both), slot(950, [None; 2])]), [Action::KeepFrom(700)]);
+        let same = [Some((80, 700)), Some((96, 700))];
+        let damaged = [Some((80, 890)), None];
+        assert_eq!(kept(vec![slot(950, same), slot(950, damaged)]), [Action::KeepFrom(700)]);
     }
 
     #[test]

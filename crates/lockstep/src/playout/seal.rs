@@ -5,6 +5,7 @@
 //! is taken whole; what is left slides on in order.
 
 use super::{Farewell, Playout};
+use crate::memory::inbox::INBOX_DEPTH;
 use crate::memory::orders::{Kind, Record, Sealing};
 use crate::memory::status::Counter;
 use crate::{BLOCK_FRAMES, COMMANDS_PER_BLOCK};
@@ -50,6 +51,11 @@ impl Playout {
 
     fn take_commands(&mut self) {
         let waiting = self.parts.inbox.head();
+        if waiting.saturating_sub(self.taken) > INBOX_DEPTH as u64 {
+            // No control says this; whoever sends next says it anew.
+            self.parts.status.count(Counter::Damaged);
+            return;
+        }
         let mut count = 0;
         while self.taken < waiting && self.parts.orders.has_room(self.head) {
             let Some(first) = self.parts.inbox.take(self.taken) else {

@@ -44,6 +44,7 @@ impl<I: Instrument> Worker<I> {
             .iter()
             .flat_map(|place| place.areas().iter())
             .filter_map(|area| Some((area.claim()?, area.clone())))
+            .filter(|(mark, _)| self.is_usable(*mark))
             .collect();
         let newest = areas.iter().map(|(mark, _)| mark.block).max().unwrap_or(0);
         areas.sort_by_key(|(mark, _)| std::cmp::Reverse(mark.block));
@@ -91,7 +92,9 @@ impl<I: Instrument> Worker<I> {
     fn is_usable(&self, mark: Mark) -> bool {
         let orders = &self.parts.orders;
         let (playhead, head) = (orders.playhead(), orders.head());
-        let held = mark.cursor + LOG_DEPTH as u64 > head + 1024;
+        // What is kept is held, however full the log is; of the rest some will be overwritten.
+        let kept = mark.cursor >= orders.keep_from();
+        let held = kept || mark.cursor + LOG_DEPTH as u64 > head + 1024;
         mark.block <= playhead
             && mark.cursor <= head
             && held

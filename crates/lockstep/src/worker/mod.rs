@@ -267,7 +267,9 @@ impl<I: Instrument> Worker<I> {
             return;
         }
         let [first, second] = place.areas();
-        let claim = |area: &Area| area.claim().map_or(0, |mark| mark.block);
+        // What claims to lie ahead of this block is damaged, or of a guest who went further.
+        let claims = |area: &Area| area.claim().map(|mark| mark.block);
+        let claim = |area: &Area| claims(area).filter(|block| *block < self.next).unwrap_or(0);
         let (older, newer) =
             if claim(first) <= claim(second) { (first, second) } else { (second, first) };
         // One that two have agreed on stays until they agree on a newer one that can be used.

@@ -1,6 +1,10 @@
 //! The world: a device, a monitor and some processes around the real step functions.
 
-use std::sync::atomic::Ordering::SeqCst;
+mod drivers;
+mod harm;
+mod tally;
+
+pub use harm::Place;
 
 use segue_lockstep::memory::inbox::{Inbox, Sent};
 use segue_lockstep::memory::orders::Orders;
@@ -11,19 +15,20 @@ use segue_lockstep::monitor::{self, Action, Monitor, Process, State, observe, pe
 use segue_lockstep::playout::{self, Pace, Playout};
 use segue_lockstep::worker::{self, Worker};
 use segue_lockstep::{Payload, Shape};
-use segue_sys::{Region, Words};
+use segue_sys::Region;
 
 use crate::chance::Chance;
 use crate::check::Checker;
-use crate::child::{Ailment, Child};
-use crate::drivers::Drivers;
+use crate::child::{Ailment, Child, Machine};
 use crate::toy::Toy;
+use drivers::Drivers;
+use tally::Tally;
 
 const BUILD: u64 = 1;
 const MONITOR_NS: u64 = 1_000_000;
 
-/// Virtual time beyond which a wait has failed: more than any test plays.
-const FOR_EVER_NS: u64 = 4_000_000_000_000;
+/// Virtual time beyond which a wait has failed.
+const FOR_EVER_NS: u64 = 120_000_000_000;
 
 /// How a world begins.
 #[derive(Clone, Copy, Debug)]
@@ -80,6 +85,8 @@ pub struct World {
     pub playout: Playout,
     /// What ails the next guest of each slot.
     pub ailments: Vec<Ailment>,
+    /// How many times longer the next guests of each slot take to start.
+    pub late_starts: Vec<u64>,
     /// Whether the monitor gets no processor time.
     pub monitor_suspended: bool,
     /// Whether what the monitor does is printed as it is done.
@@ -90,6 +97,7 @@ pub struct World {
     pub(crate) shape: Shape,
     pub(crate) tap: Tap,
     pub(crate) drivers: Drivers,
+    tally: Tally,
     pub(crate) stalled_until_ns: u64,
     monitor: Monitor,
     children: Vec<Option<Child>>,
@@ -100,6 +108,7 @@ pub struct World {
     driving: bool,
     /// Blocks below this somebody has published.
     published: u64,
+    entry: Vec<u64>,
     pids: u32,
 }
 
@@ -134,6 +143,8 @@ impl World {
             checker: Checker::new(&shape),
             children: (0..config.slots).map(|_| None).collect(),
             ailments: vec![Ailment::None; config.slots],
+            late_starts: vec![1; config.slots],
+            tally: Tally::new(config.slots),
             monitor_suspended: false,
             tells: false,
             revive: 0,
@@ -144,6 +155,7 @@ impl World {
             begun: false,
             driving: false,
             published: 0,
+            entry: vec![0; slots.first().map_or(0, Slot::entry_words)],
             stalled_until_ns: 0,
             pids: 100,
             orders,
@@ -192,25 +204,14 @@ impl World {
 
     /// Kills the process in a slot, from outside.
     pub fn kill(&mut self, slot: usize) {
+        self.harm(slot, "killed by SIGKILL");
         self.child(slot).expect("somebody sits there").kill(9);
     }
 
     /// Stops the process in a slot.
     pub fn stop(&mut self, slot: usize) {
+        self.harm(slot, "stopped from outside");
         self.child(slot).expect("somebody sits there").process = Process::Stopped;
-    }
-
-    /// A bit flips somewhere in a slot, where its guest has written.
-    pub fn flip(&mut self, slot: usize) {
-        let region = self.slots[slot].region();
-        // The first words, which are few, as often as all others together.
-        let words = if self.chance.one_in(2) { 64 } else { region.len() as u64 };
-        let word = self.chance.below(words) as usize;
-        // Word 1 is the bell, which nobody reads for its value.
-        if word != 1 {
-            let bit = self.chance.below(64);
-            region.store(word, region.load(word, SeqCst) ^ 1 << bit, SeqCst);
-        }
     }
 
     /// The device calls nobody for this long.
@@ -221,19 +222,29 @@ impl World {
     /// The whole machine sleeps: no process runs, and the clock goes on.
     pub fn suspend(&mut self, ns: u64) {
         self.now_ns += ns;
+        self.tally_sleep(ns);
     }
 
     /// Runs until everybody is in lockstep; panics when that never is.
     pub fn settle(&mut self) {
-        self.run_until("everybody is in lockstep", |world| {
-            (0..world.config.slots).all(|slot| world.state(slot) == State::Lockstep)
-        });
+        self.run_until("everybody is in lockstep", Self::is_whole);
+    }
+
+    /// Whether everybody is in lockstep.
+    #[must_use]
+    pub fn is_whole(&self) -> bool {
+        (0..self.config.slots).all(|slot| self.state(slot) == State::Lockstep)
     }
 
     /// Runs until so many more blocks were played.
     pub fn run(&mut self, blocks: u64) {
         let until = self.playout.playhead() + blocks;
-        self.run_until("the blocks are played", |world| world.playout.playhead() >= until);
+        // In steps: a long play is no long wait.
+        let mut next = self.playout.playhead();
+        while next < until {
+            next = (next + 10_000).min(until);
+            self.run_until("the blocks are played", |world| world.playout.playhead() >= next);
+        }
     }
 
     /// Runs until something is so; panics when it never is.
@@ -300,22 +311,15 @@ impl World {
                 self.watch_drivers();
             }
         }
+        let before = self.orders.position();
         self.begun |= self.monitor.is_ready();
         if self.begun && !self.driving {
             self.prime();
         } else if self.driving {
             self.drive();
         }
-        for (slot, place) in self.slots.iter().enumerate() {
-            let generation = self.orders.generation(slot);
-            let published = place.published();
-            // The word alone may be damaged: the block has to be there.
-            let mut entry = vec![0; place.entry_words()];
-            let last = published.checked_sub(1);
-            if last.is_some_and(|last| place.read(last, generation, &mut entry).is_some()) {
-                self.published = self.published.max(published);
-            }
-        }
+        self.tally_time(self.orders.position() != before);
+        self.note_published();
         // What nobody publishes for long is followed before the tap forgets it.
         let old = self.tap.head().saturating_sub(Tap::depth(&self.shape) as u64 / 2);
         self.checker.follow(&self.orders, &mut self.tap, self.published.max(old));
@@ -323,18 +327,33 @@ impl World {
         self.inbox.set_log_cursor(self.orders.head());
     }
 
+    /// How far somebody has published: what is below has its verdicts.
+    fn note_published(&mut self) {
+        for (slot, place) in self.slots.iter().enumerate() {
+            let published = place.published();
+            if published <= self.published {
+                continue;
+            }
+            // The word alone may be damaged: the block has to be there.
+            let generation = self.orders.generation(slot);
+            if place.read(published - 1, generation, &mut self.entry).is_some() {
+                self.published = published;
+            }
+        }
+    }
+
     fn run_child(&mut self, slot: usize) {
         let Some(child) = &mut self.children[slot] else { return };
         let (orders, slots) = (&self.orders, &self.slots);
-        let shape = self.shape;
-        let pid = child.pid();
+        let (shape, pid) = (self.shape, child.pid());
         let sit = |generation| {
             let parts =
                 worker::Parts { orders: orders.clone(), slots: slots.clone(), slot, generation };
             Worker::sit(Toy::new(shape.channels, pid), shape, parts, BUILD)
         };
         let (tick_ns, render_ns) = (self.tick_ns, self.config.render_ns);
-        child.run(self.now_ns, tick_ns, render_ns, &self.slots[slot], sit);
+        let on = Machine { now_ns: self.now_ns, tick_ns, render_ns, orders, slots, slot };
+        child.run(&on, sit);
     }
 
     fn watch(&mut self) {
@@ -349,12 +368,13 @@ impl World {
         if self.tells {
             self.tell(&actions);
         }
+        self.tally_actions(&actions);
         for action in actions {
             match action {
                 Action::Spawn { slot, generation } => {
                     assert!(self.children[slot].is_none(), "a guest before the last is buried");
                     self.pids += 1;
-                    let ready = self.now_ns + self.config.start_ns;
+                    let ready = self.now_ns + self.config.start_ns * self.late_starts[slot];
                     let ailment = self.ailments[slot];
                     self.children[slot] = Some(Child::new(self.pids, generation, ready, ailment));
                 }

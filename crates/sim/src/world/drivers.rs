@@ -7,10 +7,10 @@
 use segue_lockstep::memory::status::Counter;
 use segue_lockstep::memory::tap::Found;
 use segue_lockstep::monitor::{DriverWatch, Loss, Move, StreamSeen, TIMER, Within};
-use segue_lockstep::playout::{Driver, Playout};
+use segue_lockstep::playout::{Driver, Playout, Token};
 use segue_lockstep::{BLOCK_FRAMES, Shape};
 
-use crate::world::World;
+use super::World;
 
 const REOPEN_NS: u64 = 250_000_000;
 
@@ -18,13 +18,15 @@ const REOPEN_NS: u64 = 250_000_000;
 #[derive(Debug)]
 pub(crate) struct Drivers {
     watch: DriverWatch,
-    holder: Driver,
+    token: Token,
     /// When the timer asks next.
     timer_ns: u64,
     device: Option<Device>,
     /// Frames delivered, to whomever.
     position: u64,
     out: Vec<f32>,
+    /// A block as it was played, to be compared.
+    block: Vec<f32>,
 }
 
 /// A device and its stream of now.
@@ -46,17 +48,23 @@ impl Drivers {
         let first = Device { stream: None, due_ns: 0, silent_until_ns: 0, haste: 1, streams: 0 };
         Self {
             watch: DriverWatch::new(shape),
-            holder: TIMER,
+            token: Token::new(TIMER),
             timer_ns: 0,
             device: device.then_some(first),
             position: 0,
             out: vec![0.0; 4096 * shape.channels],
+            block: vec![0.0; shape.block_samples()],
         }
     }
 
     /// Block 0 may be asked for from now on.
     pub(crate) fn begin(&mut self, now_ns: u64) {
         self.timer_ns = now_ns;
+    }
+
+    /// Whether the device asks for more than there is time for.
+    pub(crate) fn hastens(&self) -> bool {
+        self.device.as_ref().is_some_and(|device| device.haste > 1)
     }
 
     fn device(&mut self) -> &mut Device {
@@ -102,7 +110,7 @@ impl World {
     /// Whether the device's stream holds the token.
     #[must_use]
     pub fn device_drives(&self) -> bool {
-        self.drivers.holder != TIMER
+        self.drivers.token.holder() != TIMER
     }
 
     /// What playout works on, for one that is ended after so many stores.
@@ -126,15 +134,19 @@ impl World {
     /// The monitor looks at who drives.
     pub(crate) fn watch_drivers(&mut self) {
         let seen = self.drivers.device.as_ref().and_then(|device| device.stream);
-        let (now_ns, holder) = (self.now_ns(), self.drivers.holder);
+        let (now_ns, holder) = (self.now_ns(), self.drivers.token.holder());
         for step in self.drivers.watch.step(now_ns, holder, seen) {
             match step {
                 Move::Hand(driver) => self.hand(driver),
                 Move::Seize => {
                     let parts = self.parts();
                     self.playout = Playout::resume(self.shape, parts, self.pace());
-                    // What the call that was ended had been given is not given again.
-                    self.drivers.position = self.playout.position();
+                    // What the call that was ended had been given is not given again, and no
+                    // more than that is left out.
+                    let (before, after) = (self.drivers.position, self.playout.position());
+                    let asked = self.config.period.1.max(BLOCK_FRAMES) as u64;
+                    assert!((before..=before + asked).contains(&after), "{before}, {after}");
+                    self.drivers.position = after;
                     self.hand(TIMER);
                 }
                 Move::CountLoss => self.status.count(Counter::DeviceLosses),
@@ -144,7 +156,7 @@ impl World {
     }
 
     fn hand(&mut self, driver: Driver) {
-        self.drivers.holder = driver;
+        self.drivers.token.hand_to(driver);
         self.drivers.timer_ns = self.now_ns();
     }
 
@@ -161,7 +173,7 @@ impl World {
     /// Whoever is due asks for frames.
     pub(crate) fn drive(&mut self) {
         let now_ns = self.now_ns();
-        if self.drivers.holder == TIMER
+        if self.drivers.token.is_held_by(TIMER)
             && now_ns >= self.drivers.timer_ns.max(self.stalled_until_ns)
         {
             let frames = self.draw_period();
@@ -204,7 +216,7 @@ impl World {
         };
         let frames = self.draw_period();
         for _ in 0..haste {
-            if self.drivers.holder == stream.driver() {
+            if self.drivers.token.is_held_by(stream.driver()) {
                 self.play(frames);
             }
         }
@@ -233,9 +245,15 @@ impl World {
     fn play(&mut self, frames: usize) {
         let channels = self.shape.channels;
         let mut out = std::mem::take(&mut self.drivers.out);
+        let before = self.orders.playhead();
         let played = self.playout.play(&mut out[..frames * channels]);
         let gave_all = played == frames || self.playout.ended() || self.config.freewheel;
         assert!(gave_all, "a device is always given its frames");
+        let (playhead, sealed) = (self.orders.playhead(), self.orders.sealed());
+        let blocks = frames.div_ceil(BLOCK_FRAMES) as u64;
+        assert!(playhead <= before + blocks, "{} blocks at once", playhead - before);
+        let most = self.orders.period().div_ceil(BLOCK_FRAMES as u64) + self.config.lead;
+        assert!(sealed <= playhead + blocks.max(most), "sealed to {sealed} at {playhead}");
         self.check_frames(&out[..played * channels]);
         self.drivers.out = out;
         self.drivers.position += played as u64;
@@ -245,18 +263,19 @@ impl World {
     /// What was delivered is what was played at these frames, whoever asked for it.
     fn check_frames(&mut self, out: &[f32]) {
         let channels = self.shape.channels;
-        let mut block = vec![0.0; self.shape.block_samples()];
-        let mut current = None;
-        for (frame, heard) in out.chunks_exact(channels).enumerate() {
-            let at = self.drivers.position + frame as u64;
+        let (mut at, end) = (self.drivers.position, out.len() / channels);
+        let mut done = 0;
+        while done < end {
             let number = at / BLOCK_FRAMES as u64;
-            if current != Some(number) {
-                let found = self.tap.read(number, &mut block);
-                assert!(matches!(found, Found::Block(_)), "block {number} was not played");
-                current = Some(number);
-            }
-            let from = at as usize % BLOCK_FRAMES * channels;
-            assert_eq!(heard, &block[from..from + channels], "frame {at} is another");
+            let found = self.tap.read(number, &mut self.drivers.block);
+            assert!(matches!(found, Found::Block(_)), "block {number} was not played");
+            let within = at as usize % BLOCK_FRAMES;
+            let count = (BLOCK_FRAMES - within).min(end - done);
+            let heard = &out[done * channels..(done + count) * channels];
+            let played = &self.drivers.block[within * channels..(within + count) * channels];
+            assert!(heard == played, "frames from {at} on are others");
+            at += count as u64;
+            done += count;
         }
     }
 }

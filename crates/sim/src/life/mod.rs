@@ -1,0 +1,189 @@
+//! A life: a world drawn from one seed, faults for a while, then none until all is whole again.
+//!
+//! *Verified* at every block by the checker: continuity, identity with a reference that refused
+//! what was judged, order of commands. *Verified* at the end: every command heard of once, exact
+//! counts of concealment and deaths, every death explained, one primary, full strength again in
+//! a bounded time. *Not verified*: timing of real processes.
+
+mod acts;
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use segue_lockstep::memory::status::Counter;
+use segue_lockstep::memory::verdicts::Verdict;
+
+use crate::child::Ailment;
+use crate::{Config, World};
+
+const MS: u64 = 1_000_000;
+
+/// How long the world may take to be whole again when nothing hurts it any more.
+const HEAL_NS: u64 = 20_000 * MS;
+
+/// What a life was and what came of it.
+#[derive(Clone, Debug, Default)]
+pub struct Report {
+    /// The seed.
+    pub seed: u64,
+    /// How it began.
+    pub config: Config,
+    /// Faults by kind.
+    pub faults: BTreeMap<&'static str, u64>,
+    /// Blocks that were heard.
+    pub blocks: u64,
+    /// Virtual time, in nanoseconds.
+    pub lived_ns: u64,
+    /// Blocks that were made up.
+    pub concealed: u64,
+    /// Blocks that were heard wrong before a divergence was judged.
+    pub wrong: u64,
+    /// Deaths.
+    pub deaths: u64,
+    /// Verdicts.
+    pub verdicts: usize,
+    /// Blocks from the last fault to full strength.
+    pub healed: u64,
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let faults: Vec<String> =
+            self.faults.iter().map(|(kind, count)| format!("{count} {kind}")).collect();
+        write!(
+            f,
+            "seed {}: {:.1} s, {} blocks, {} concealed, {} wrong before judged, {} deaths, {} \
+             verdicts; faults: {}",
+            self.seed,
+            self.lived_ns as f64 / 1e9,
+            self.blocks,
+            self.concealed,
+            self.wrong,
+            self.deaths,
+            self.verdicts,
+            faults.join(", ")
+        )
+    }
+}
+
+/// Lives the life of a seed. Panics where it is not as it should be.
+#[must_use]
+pub fn live(seed: u64, freewheel: Option<bool>) -> Report {
+    Life::begin(seed, freewheel, false).whole()
+}
+
+/// Lives the same life and prints it as it goes: each fault, and what the monitor does.
+#[must_use]
+pub fn tell(seed: u64) -> Report {
+    Life::begin(seed, None, true).whole()
+}
+
+struct Life {
+    world: World,
+    report: Report,
+    /// Deaths that are certain.
+    deaths: u64,
+    /// The block at which a checkpoint was damaged last.
+    checkpoint_hurt: u64,
+}
+
+impl Life {
+    fn whole(mut self) -> Report {
+        let acts = 40 + self.world.chance.below(40);
+        for _ in 0..acts {
+            self.act();
+        }
+        self.heal();
+        self.check()
+    }
+
+    fn begin(seed: u64, freewheel: Option<bool>, tells: bool) -> Self {
+        // The world's own chance is for what happens in it.
+        let mut chance = crate::Chance::new(!seed);
+        let freewheel = freewheel.unwrap_or(chance.one_in(4));
+        let periods = [(64, 64), (1, 200), (256, 256), (16, 1024), (441, 441), (4096, 4096)];
+        let config = Config {
+            slots: [1, 2, 2, 2, 3, 4, 8][chance.below(7) as usize],
+            lead: [2, 4, 4, 8, 16][chance.below(5) as usize],
+            freewheel,
+            period: periods[chance.below(6) as usize],
+            start_ns: [1, 3, 20, 300][chance.below(4) as usize] * MS,
+            render_ns: [20_000, 100_000, 300_000][chance.below(3) as usize],
+            drift_ppm: chance.below(401) as i64 - 200,
+            device: !freewheel && chance.one_in(2),
+        };
+        let mut world = World::new(seed, config);
+        world.tells = tells;
+        if tells {
+            println!("{config:?}");
+        }
+        world.settle();
+        world.run(8);
+        world.be_strict();
+        Self {
+            world,
+            report: Report { seed, config, ..Report::default() },
+            deaths: 0,
+            checkpoint_hurt: 0,
+        }
+    }
+
+    /// Nothing hurts any more; everybody given up is brought back.
+    fn heal(&mut self) {
+        for slot in 0..self.report.config.slots {
+            if let Some(child) = self.world.child(slot)
+                && child.is_running()
+                && child.ailment != Ailment::Caught
+            {
+                child.ailment = Ailment::None;
+            }
+        }
+        let (began, from) = (self.world.now_ns(), self.world.orders.playhead());
+        // Who was given up is brought back once its place is known to be good again.
+        self.world.run_ns(100 * MS);
+        while !self.world.is_whole() && self.world.now_ns() - began < HEAL_NS {
+            self.world.revive = u64::MAX;
+            self.world.run_ns(100 * MS);
+        }
+        self.report.healed = self.world.orders.playhead() - from;
+        let healed = self.world.now_ns() - began;
+        assert!(healed < HEAL_NS, "whole again only after {} ms", healed / MS);
+        // What is still on its way slides into the log, 64 a block.
+        self.world.run_until("all is taken", |it| it.orders.taken() == it.inbox.head());
+        let sealed = self.world.orders.sealed() + 100;
+        self.world.run_until("all is heard", |world| {
+            let heard = world.checker.heard();
+            heard >= sealed && heard == world.orders.playhead()
+        });
+    }
+
+    fn check(mut self) -> Report {
+        let world = &self.world;
+        let seed = self.report.seed;
+        let counted = |counter| world.counter(counter);
+        let damaged = counted(Counter::Damaged);
+        assert!(world.checker.is_all_applied_but(damaged), "seed {seed}: a command was lost");
+        assert_eq!(counted(Counter::NoneReads), world.checker.concealed, "seed {seed}");
+        let [buried, told, deposed] = world.tallied();
+        assert_eq!((counted(Counter::Deaths), told), (buried, buried), "seed {seed}: deaths");
+        let changes = counted(Counter::Failovers) + counted(Counter::RoleChanges);
+        assert_eq!(changes, deposed, "seed {seed}: failovers");
+        assert!(buried >= self.deaths, "seed {seed}: a death was not told");
+        let all = || world.orders.verdicts().all();
+        let judged = all().filter(|it| matches!(it, Verdict::Quarantine { .. })).count() as u64;
+        let bypassed = all().count() as u64 - judged;
+        let counts = (counted(Counter::Quarantined), counted(Counter::Bypassed));
+        assert_eq!(counts, (judged, bypassed), "seed {seed}: verdicts");
+        assert_eq!(counted(Counter::Applied), world.checker.applied(), "seed {seed}: applied");
+        if self.report.config.freewheel {
+            assert_eq!(counted(Counter::NoneReads), 0, "seed {seed}");
+        }
+        self.report.blocks = world.orders.playhead();
+        self.report.lived_ns = world.now_ns();
+        self.report.concealed = world.checker.concealed;
+        self.report.wrong = world.checker.wrong;
+        self.report.deaths = buried;
+        self.report.verdicts = all().count();
+        self.report
+    }
+}
