@@ -16,11 +16,14 @@ mod turn;
 mod verdicts;
 
 use std::os::fd::AsFd;
+use std::path::{Path, PathBuf};
 use std::sync::mpsc;
 use std::time::{Duration, Instant, SystemTime};
 
 use segue_lockstep::memory::inbox::Count;
+use segue_sys::process::confine;
 
+use crate::cli::settings::{JournalChoice, Settings};
 use crate::exit::{Exit, Failure};
 use crate::host::ControlSeat;
 use desk::{Desk, Moment};
@@ -48,7 +51,17 @@ pub(crate) fn main(seat: ControlSeat) -> Exit {
 }
 
 fn run(seat: ControlSeat) -> Result<Exit, Failure> {
-    let beginning = if seat.generation > 1 { start::again(&seat)? } else { start::first(&seat)? };
+    let drops = Drops::open();
+    let beginning = if seat.generation > 1 {
+        // First: where the files are, it is told by the memory of one that may have been taken
+        // over.
+        keep_to_folders(&seat.settings);
+        start::again(&seat)?
+    } else {
+        let beginning = start::first(&seat)?;
+        keep_to_folders(&seat.settings);
+        beginning
+    };
     let Beginning { plan, mirror, memo, keeper, recorder, mark } = beginning;
     memo.write(&seat.inbox);
     let (news_out, news) = mpsc::channel();
@@ -66,11 +79,52 @@ fn run(seat: ControlSeat) -> Result<Exit, Failure> {
         .spawn(move || follower.run(&orders_in))
         .map_err(|error| Failure::new(Exit::Bug, format!("cannot start a thread: {error}")))?;
     let desk = Desk::new(plan, mirror, seat.inbox.clone(), seat.orders.clone(), seat.generation);
+    // All its threads are there.
+    if is_confined()
+        && let Err(error) = confine::confine_server()
+    {
+        eprintln!("control is not confined: {error}");
+    }
+    #[cfg(feature = "fault")]
+    crate::host::fault::when_control_is_confined(&seat.settings.show);
     seat.inbox.set_ready(seat.generation);
-    let exit = serve(seat, desk, Clerk::new(memo, orders_out), &news);
+    let exit = serve(seat, desk, Clerk::new(memo, orders_out), &news, drops);
     // Only its panic could be learned from this, and that has ended the process already.
     let _ = thread.join();
     Ok(exit)
+}
+
+/// From here on it opens files in its folders alone: the show folder, and those of the recording
+/// and the journal that were asked for by name (further parts come beside them). A kernel that
+/// cannot keep it there does not keep it from working.
+fn keep_to_folders(settings: &Settings) {
+    let named = match &settings.journal {
+        JournalChoice::Named(path) => Some(path),
+        JournalChoice::Default | JournalChoice::Off => None,
+    };
+    let absolute = |path: &PathBuf| std::path::absolute(path).unwrap_or_else(|_| path.clone());
+    let beside = [named, settings.record.as_ref()].into_iter().flatten().map(absolute);
+    let mut folders: Vec<PathBuf> =
+        beside.filter_map(|path| path.parent().map(Path::to_owned)).collect();
+    // Where it cannot be made, nothing can be recorded there either, and that is said when asked.
+    if std::fs::create_dir_all(&settings.show).is_ok() {
+        folders.push(absolute(&settings.show));
+    }
+    let folders: Vec<&Path> = folders.iter().map(PathBuf::as_path).collect();
+    if is_confined()
+        && let Err(error) = confine::keep_to_folders(&folders)
+    {
+        eprintln!("control may open whatever its user may: {error}");
+    }
+}
+
+/// Always, but where a test has it do what it may not.
+fn is_confined() -> bool {
+    #[cfg(feature = "fault")]
+    if crate::host::fault::reaches_the_supervisor() {
+        return false;
+    }
+    true
 }
 
 /// Serves until the show has ended.
@@ -79,10 +133,11 @@ fn serve(
     mut desk: Desk,
     mut clerk: Clerk,
     news: &mpsc::Receiver<News>,
+    mut drops: Drops,
 ) -> Exit {
     let mut sockets = Sockets::new(std::mem::take(&mut seat.udp), std::mem::take(&mut seat.tcp));
     let began = Instant::now();
-    let (mut drops, mut drops_at) = (Drops::default(), began);
+    let mut drops_at = began;
     drops.since(sockets.udp());
     let mut beat = 0_u64;
     loop {

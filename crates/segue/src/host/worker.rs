@@ -116,7 +116,7 @@ fn work() -> Result<std::convert::Infallible, Failure> {
     let (loads, parts) = take_place(&hello, &shape, &mut regions).map_err(bug)?;
     process::priority::no_core_dumps().map_err(bug)?;
     #[cfg(feature = "fault")]
-    super::fault::at_start(hello.slot, hello.generation);
+    super::fault::at_start(&parts.slots[parts.slot], hello.slot, hello.generation);
     #[cfg(feature = "fault")]
     {
         segue_rack::name_replica(hello.slot, hello.generation as u32);

@@ -6,7 +6,7 @@ use std::process::Command;
 
 use rustix::process::Signal;
 
-use crate::engine::{Start, patch, primary};
+use crate::engine::{Start, patch, primary, send_signal};
 
 fn descriptors(pid: u32) -> Vec<(u32, PathBuf)> {
     let folder = format!("/proc/{pid}/fd");
@@ -81,5 +81,8 @@ fn a_rebuilt_binary_does_not_get_into_a_running_engine() {
     engine.hurt(0, Signal::KILL);
     let status = engine.wait_whole(1);
     assert_eq!(status["slots"][0]["generation"], 2);
+    send_signal(status["control"]["pid"].as_u64(), Signal::KILL);
+    engine.wait("so is the next control", |status| status["control"]["generation"] == 2);
+    assert_eq!(engine.must(&["send", "/mod/osc/freq"]).trim(), "/mod/osc/freq 440.0");
     engine.stop().assert_identical();
 }

@@ -57,6 +57,17 @@ fn a_slot_that_fails_three_times_is_given_up_and_can_be_revived() {
     engine.stop().assert_identical();
 }
 
+/// S65: its own check aside, nobody of another build comes to play.
+#[test]
+fn a_worker_of_another_build_is_refused_at_joining() {
+    let engine = Start::new().arg(patch("first.toml")).env(FAULT, "1:stranger*1").play();
+    let status = engine.wait_whole(1);
+    let cause = status["deaths"][0]["cause"].as_str().unwrap_or_default();
+    assert!(cause.starts_with("is of another build"), "{status:#}");
+    assert_eq!(status["slots"][1]["generation"], 2);
+    engine.stop().assert_identical();
+}
+
 #[test]
 fn with_nobody_left_it_ends_with_70_and_says_why() {
     let failing = Start::new().arg(patch("first.toml")).env(FAULT, "0:exit:3,1:panic");
@@ -188,4 +199,18 @@ fn a_worker_that_tries_to_break_out_reaches_nothing() {
     let tried = &status["deaths"][0];
     assert_eq!(tried["last_words"], "broke out: []", "{tried:#}");
     assert_eq!(tried["exit_code"], 3);
+}
+
+/// Nor does a control that was taken over by what it is sent; its own folder it may write. Where a
+/// kernel cannot keep it to its folders, that is said, and it goes on.
+#[test]
+fn a_control_that_tries_to_break_out_reaches_nothing() {
+    let start = Start::new().arg(patch("first.toml")).env("SEGUE_FAULT_CONFINED", "control");
+    let ended = start.begin().ended();
+    if ended.log.contains("control may open whatever its user may") {
+        eprintln!("skipped: this kernel has no Landlock");
+        return;
+    }
+    assert!(ended.log.contains("broke out: []"), "{}", ended.log);
+    assert_eq!(ended.status.code(), Some(70), "the first control did not come to play");
 }

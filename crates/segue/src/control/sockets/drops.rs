@@ -1,27 +1,41 @@
 //! Datagrams the kernel dropped because nobody read them in time, by its own count.
 
+use std::fs::File;
+use std::io::{Read, Seek};
 use std::net::UdpSocket;
 use std::os::fd::AsFd;
 
-/// Remembers what was counted already.
-#[derive(Debug, Default)]
+/// The kernel's tables, held open, and what was counted already.
+#[derive(Debug)]
 pub(in crate::control) struct Drops {
+    tables: Vec<File>,
     seen: Option<u64>,
 }
 
 impl Drops {
+    /// Opens the tables; later on control may not.
+    pub(in crate::control) fn open() -> Self {
+        let paths = ["/proc/net/udp", "/proc/net/udp6"];
+        Self { tables: paths.iter().filter_map(|path| File::open(path).ok()).collect(), seen: None }
+    }
+
     /// How many were dropped since the last call; what was lost before the first is not ours.
     pub(in crate::control) fn since(&mut self, sockets: &[UdpSocket]) -> u64 {
         let inodes: Vec<u64> = sockets
             .iter()
             .filter_map(|socket| rustix::fs::fstat(socket.as_fd()).ok().map(|stat| stat.st_ino))
             .collect();
-        let tables = ["/proc/net/udp", "/proc/net/udp6"];
-        let text = tables.iter().filter_map(|table| std::fs::read_to_string(table).ok());
-        let total = text.map(|text| dropped(&text, &inodes)).sum();
+        let total = self.tables.iter_mut().filter_map(read).map(|it| dropped(&it, &inodes)).sum();
         let before = self.seen.replace(total).unwrap_or(total);
         total.saturating_sub(before)
     }
+}
+
+/// A table as it is now.
+fn read(table: &mut File) -> Option<String> {
+    let mut text = String::new();
+    table.rewind().and_then(|()| table.read_to_string(&mut text)).ok()?;
+    Some(text)
 }
 
 /// The sum of the last column over the lines whose inode is one of these.
