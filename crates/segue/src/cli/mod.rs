@@ -177,6 +177,10 @@ pub(crate) struct RenderArgs {
     /// Room for the state of the instrument, for a patch [default: 1MiB]
     #[arg(long, value_name = "BYTES", value_parser = parse_bytes)]
     pub(crate) state: Option<u64>,
+    /// Takes a journal of another build: replays its commands alone, and names the first block that
+    /// comes out different
+    #[arg(long)]
+    pub(crate) other_build: bool,
     /// Overwrites OUT.wav
     #[arg(long)]
     pub(crate) force: bool,

@@ -1,5 +1,6 @@
 //! `segue render JOURNAL`: what was played, played again, and compared as it goes.
 
+use std::ops::Range;
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -8,7 +9,7 @@ use segue_rack::{BLOCK_FRAMES, Plan, Setup};
 
 use super::output::Output;
 use super::player::Player;
-use super::{build, score};
+use super::{build, patch, score};
 use crate::cli::RenderArgs;
 use crate::cli::output::tell;
 use crate::exit::{Exit, Failure};
@@ -34,36 +35,62 @@ pub(super) fn render(args: &RenderArgs) -> Result<ExitCode, Failure> {
         return Err(Failure::new(Exit::Usage, text));
     }
     let mut journal = JournalReader::open(&args.input).map_err(opened)?;
-    let (setup, mut player) = player_of(journal.header())?;
+    let other = of_another_build(journal.header(), args.other_build)?;
+    let (setup, mut player) = player_of(journal.header(), other)?;
     load_verdicts(&args.input, &mut player)?;
     let frame = |at: Duration| score::frame_of(at, setup.rate);
     let from = args.from.map_or(journal.header().start_block * BLOCK_FRAMES as u64, frame);
     let to = args.length.map_or(u64::MAX, |length| from.saturating_add(frame(length)));
     let output = Output::create(&args.out, args.force, setup.rate, setup.channels, from..to)?;
-    let mut replay = Replay { player, output, findings: Findings::default() };
+    let mut replay = Replay { player, output, findings: Findings::default(), other };
     replay.run(&mut journal)?;
     let Replay { output, findings, .. } = replay;
     let end = output.finish()?;
-    report(args, &findings, from, end, setup.rate, journal.ended())
+    let (journal, frames) = (&journal, from..end);
+    report(args, &findings, &Replayed { journal, frames, rate: setup.rate, other })
 }
 
-fn player_of(header: &Header) -> Result<(Setup, Player), Failure> {
-    let bad = |text: String| Failure::new(Exit::BadInput, text);
-    if header.build != build::VERSION || header.layout != build::layout() {
-        return Err(bad(format!(
-            "the journal was written by Segue {}, whose modules differ from those of this one \
-             ({}); render it with that version",
-            header.build,
+/// Whether another build wrote the journal; refused unless that was `expected`.
+fn of_another_build(header: &Header, expected: bool) -> Result<bool, Failure> {
+    let other = header.build != build::VERSION || header.layout != build::layout();
+    let theirs = format!("the journal was written by Segue {}", header.build);
+    let bad = |text: String| Err(Failure::new(Exit::BadInput, text));
+    if other && !expected {
+        return bad(format!(
+            "{theirs}, whose modules differ from those of this one ({}); render it with that \
+             version, or with --other-build, which replays its commands alone and names the first \
+             block that differs",
             build::VERSION
-        )));
+        ));
     }
+    if other && header.start_block > 0 {
+        return bad(format!(
+            "{theirs} and begins at block {} with a state of that build, which this one ({}) \
+             cannot take up; replay the part that begins at block 0",
+            header.start_block,
+            build::VERSION
+        ));
+    }
+    Ok(other)
+}
+
+/// The rack of a journal. The plan of another build is its own affair: the patch is compiled
+/// again, as this build understands it.
+fn player_of(header: &Header, other: bool) -> Result<(Setup, Player), Failure> {
+    let bad = |text: String| Failure::new(Exit::BadInput, text);
     let setup = Setup {
         rate: header.rate,
         channels: header.channels,
         state_bytes: usize::try_from(header.state_bytes).unwrap_or(usize::MAX),
     };
-    let plan = Plan::from_bytes(&header.plan)
-        .map_err(|error| bad(format!("the plan in the journal cannot be used: {error}")))?;
+    let plan = if !other {
+        Plan::from_bytes(&header.plan)
+            .map_err(|error| bad(format!("the plan in the journal cannot be used: {error}")))?
+    } else if header.patch.is_empty() {
+        Plan::empty(&setup)
+    } else {
+        patch::compile("the patch in the journal", &header.patch, &setup)?
+    };
     let player = Player::new(&plan, &setup)
         .map_err(|error| bad(format!("the plan in the journal cannot play: {error}")))?;
     Ok((setup, player))
@@ -88,6 +115,8 @@ struct Replay {
     player: Player,
     output: Output,
     findings: Findings,
+    /// Another build played it: its states mean nothing here.
+    other: bool,
 }
 
 impl Replay {
@@ -109,6 +138,10 @@ impl Replay {
                 Ok(Some(Record::Gap(gap))) => {
                     self.render_to(gap.from_block)?;
                     self.findings.gaps += 1;
+                    if self.other {
+                        // No state of this build leads on from there.
+                        break;
+                    }
                     owed = true;
                 }
                 Ok(Some(record)) if !owed => self.record(record)?,
@@ -172,19 +205,28 @@ impl Replay {
     }
 }
 
+/// What was replayed.
+struct Replayed<'a> {
+    journal: &'a JournalReader,
+    frames: Range<u64>,
+    rate: u32,
+    other: bool,
+}
+
 fn report(
     args: &RenderArgs,
     findings: &Findings,
-    from: u64,
-    end: u64,
-    rate: u32,
-    ended: bool,
+    replayed: &Replayed<'_>,
 ) -> Result<ExitCode, Failure> {
+    let Replayed { journal, rate, other, .. } = *replayed;
+    let Range { start: from, end } = replayed.frames;
     let seconds = |frames: u64| frames as f64 / f64::from(rate);
+    let theirs = other.then_some(&journal.header().build);
     if args.json {
         let report = serde_json::json!({
             "input": args.input, "out": args.out, "from_frame": from, "frames": end - from,
-            "rate": rate, "seconds": seconds(end - from), "ended": ended,
+            "rate": rate, "seconds": seconds(end - from), "ended": journal.ended(),
+            "other_build": theirs,
             "blocks_compared": findings.compared, "blocks_differing": findings.differing,
             "first_difference": findings.first_difference, "concealed": findings.concealed,
             "gaps": findings.gaps, "damage": findings.damage.as_ref().map(ToString::to_string),
@@ -198,11 +240,17 @@ fn report(
             findings.differing, findings.compared
         );
     }
+    if let (Some(theirs), None) = (theirs, findings.first_difference) {
+        let blocks = findings.compared;
+        eprintln!("none of {blocks} blocks differs from what Segue {theirs} played");
+    }
+    if other && findings.gaps > 0 {
+        eprintln!("the replay ends at a gap: no state of this build leads on from there");
+    } else if findings.gaps > 0 {
+        eprintln!("the journal has {} gaps; each begins a further file", findings.gaps);
+    }
     if findings.concealed > 0 {
         eprintln!("{} blocks were concealed when they were played", findings.concealed);
-    }
-    if findings.gaps > 0 {
-        eprintln!("the journal has {} gaps; each begins a further file", findings.gaps);
     }
     if let Some(damage) = &findings.damage {
         let text = format!("the journal is {damage}; {:.3} s were rendered", seconds(end - from));
@@ -224,5 +272,103 @@ fn opened(error: JournalError) -> Failure {
     match &error {
         JournalError::Io { source, .. } => Failure::new(Exit::of_input(source), error.to_string()),
         _ => Failure::new(Exit::BadInput, error.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+    use std::process::ExitCode;
+
+    use clap::Parser;
+    use segue_rack::{Plan, Setup};
+
+    use super::{Player, build, patch};
+    use crate::cli::{Cli, Verb};
+    use crate::exit::Exit;
+    use crate::files::journal::{Checkpoint, Gap, Hashes, Header, JournalWriter, Record};
+
+    const PATCH: &str = "segue = 1\n[osc]\ntype = \"osc\"\n[out]\nin = \"osc * 0.5\"\n";
+
+    /// A journal of forty blocks, whose block 33 another build heard otherwise.
+    fn journal(path: &Path, build: &str, start_block: u64, plan: Vec<u8>) -> JournalWriter {
+        let setup = Setup::default();
+        let header = Header {
+            build: build.to_owned(),
+            layout: build::layout(),
+            rate: setup.rate,
+            channels: setup.channels,
+            state_bytes: setup.state_bytes as u64,
+            title: "other".to_owned(),
+            patch: PATCH.to_owned(),
+            plan,
+            start_block,
+        };
+        let mut writer = JournalWriter::create(path, &header).unwrap();
+        let plan = patch::compile("patch", PATCH, &setup).unwrap();
+        let mut player = Player::new(&plan, &setup).unwrap();
+        let mut hashes = Hashes::new(0);
+        for block in 0..40 {
+            let hash = player.render().1;
+            hashes.push(if block == 33 { !hash } else { hash });
+        }
+        // A state that is none of ours, as all of another build's are.
+        writer.push(&Record::Checkpoint(Checkpoint::new(20, 0, &[1, 2, 3])));
+        writer.push(&Record::Hashes(hashes));
+        writer
+    }
+
+    fn render(folder: &Path, more: &[&str]) -> Result<ExitCode, super::Failure> {
+        let path = |name: &str| folder.join(name).to_string_lossy().into_owned();
+        let (journal, out) = (path("a.journal"), path("a.wav"));
+        let typed = ["segue", "render", &journal, "-o", &out, "--force"];
+        let Verb::Render(args) = Cli::try_parse_from(typed.iter().chain(more)).unwrap().verb else {
+            panic!()
+        };
+        super::render(&args)
+    }
+
+    #[test]
+    fn another_builds_journal_is_refused_with_the_cure_and_on_request_its_commands_are_replayed() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut writer = journal(&folder.path().join("a.journal"), "0.0.9", 0, vec![9; 40]);
+        writer.push(&Record::End(40));
+        writer.flush().unwrap();
+        let refused = render(folder.path(), &[]).unwrap_err();
+        assert_eq!(refused.exit, Exit::BadInput);
+        assert!(refused.text.contains("0.0.9") && refused.text.contains("--other-build"));
+        let differs = render(folder.path(), &["--other-build"]).unwrap();
+        assert_eq!(format!("{differs:?}"), format!("{:?}", ExitCode::from(Exit::No)));
+        assert_eq!(std::fs::metadata(folder.path().join("a.wav")).unwrap().len(), 78 + 40 * 512);
+    }
+
+    #[test]
+    fn another_builds_states_are_never_taken_up() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.journal");
+        let mut writer = journal(&path, "0.0.9", 0, vec![]);
+        writer.push(&Record::Gap(Gap { from_block: 40, to_record: 0 }));
+        writer.push(&Record::Checkpoint(Checkpoint::new(50, 0, &[1, 2, 3])));
+        writer.push(&Record::End(60));
+        writer.flush().unwrap();
+        assert!(render(folder.path(), &["--other-build"]).is_ok(), "it ends at the gap");
+        std::fs::remove_file(&path).unwrap();
+        journal(&path, "0.0.9", 16, vec![]).flush().unwrap();
+        let refused = render(folder.path(), &["--other-build"]).unwrap_err();
+        assert!(refused.text.contains("begins at block 16"), "{}", refused.text);
+    }
+
+    /// What is of this build needs no request, and the request changes nothing.
+    #[test]
+    fn a_journal_of_this_build_is_rendered_with_and_without_the_request() {
+        let folder = tempfile::tempdir().unwrap();
+        let plan: Plan = patch::compile("patch", PATCH, &Setup::default()).unwrap();
+        let path = folder.path().join("a.journal");
+        let mut writer = journal(&path, build::VERSION, 0, plan.to_bytes());
+        writer.push(&Record::End(40));
+        writer.flush().unwrap();
+        for more in [&[][..], &["--other-build"]] {
+            assert!(render(folder.path(), more).is_ok());
+        }
     }
 }

@@ -159,6 +159,7 @@ impl Show {
             rate: None,
             channels: None,
             state: None,
+            other_build: false,
             force: false,
             json: false,
         };
