@@ -36,6 +36,8 @@ fn clean(mut command: Command) -> Command {
     }
     // Nor do the servers of this machine: a test starts its own.
     command.env("JACK_DEFAULT_SERVER", "segue-test-none").env("PULSE_SERVER", "unix:/dev/null");
+    // Nor does the service manager that may run the tests.
+    command.env_remove("NOTIFY_SOCKET").env_remove("WATCHDOG_USEC").env_remove("STATE_DIRECTORY");
     command.env("NO_COLOR", "1").stdin(Stdio::null());
     command
 }

@@ -7,6 +7,7 @@ mod devices;
 mod guests;
 mod keeper;
 mod log;
+mod notify;
 mod realtime;
 mod regions;
 pub(super) mod sitter;
@@ -39,6 +40,7 @@ use crate::host::cures;
 use devices::Devices;
 use guests::Guests;
 use keeper::Keeper;
+use notify::Notify;
 use realtime::{Granted, Realtime};
 use regions::Regions;
 use watch::Watch;
@@ -104,6 +106,7 @@ fn start(settings: &Settings) -> Result<Watch, Failure> {
         spawner: Spawner::start().map_err(bug)?,
         devices,
         realtime,
+        notify: Notify::begin(),
         stage: watch::Stage::Patch,
         settings: settings.clone(),
         shape,

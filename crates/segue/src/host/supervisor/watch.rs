@@ -27,6 +27,7 @@ use tracing_appender::non_blocking::WorkerGuard;
 use super::devices::Devices;
 use super::guests::Guests;
 use super::keeper::{Control, Keeper};
+use super::notify::{Notify, Seen};
 use super::realtime::Realtime;
 use super::regions::Regions;
 use crate::cli::resume::Resume;
@@ -73,6 +74,8 @@ pub(super) struct Watch {
     pub(super) stop: Event,
     pub(super) devices: Devices,
     pub(super) realtime: Realtime,
+    /// The line to systemd.
+    pub(super) notify: Notify,
     /// What `run` was asked for, and what came of it.
     pub(super) settings: Settings,
     pub(super) shape: Shape,
@@ -155,7 +158,37 @@ impl Watch {
             Stage::Files(_) => self.wait_for_files(control, now_ns),
         };
         self.regions.status.set_fact(Fact::Beat, now_ns);
+        if self.notify.is_heard() {
+            let seen = self.seen();
+            self.notify.look(now_ns, &seen);
+        }
         Ok(end)
+    }
+
+    /// How it is, for systemd.
+    fn seen(&self) -> Seen {
+        let Regions { orders, status, slots, .. } = &self.regions;
+        let (playhead, beginning) = (orders.playhead(), orders.beginning().block);
+        let in_lockstep =
+            (0..slots.len()).filter(|slot| self.monitor.state(*slot) == State::Lockstep).count();
+        let doing = match &self.stage {
+            Stage::Patch | Stage::Workers => "starts",
+            Stage::Playing(_) if self.closing.is_none() => "plays",
+            Stage::Playing(_) | Stage::Files(_) => "ends",
+        };
+        let text = format!(
+            "{doing} on {}, {in_lockstep} of {} workers in lockstep, listening on port {}",
+            status.device(),
+            slots.len(),
+            status.fact(Fact::Port)
+        );
+        Seen {
+            position: orders.position(),
+            plays: playhead > beginning,
+            has_primary: orders.primary().is_some(),
+            ends: doing == "ends",
+            text,
+        }
     }
 
     fn wait_for_patch(

@@ -6,6 +6,7 @@
 mod counters;
 mod doctor;
 mod priority;
+mod systemd;
 
 use rosc::OscType;
 use rustix::process::Signal;
