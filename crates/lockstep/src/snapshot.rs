@@ -189,6 +189,12 @@ impl Snapshot {
         self.status.trouble()
     }
 
+    /// Commands that wait in control for room. `[control]`
+    #[must_use]
+    pub fn waiting(&self) -> u64 {
+        self.inbox.waiting()
+    }
+
     /// What control left for status. `[control]`
     #[must_use]
     pub fn memo(&self) -> Option<Vec<u8>> {

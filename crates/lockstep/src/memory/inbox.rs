@@ -19,6 +19,7 @@ const TAP_CURSOR: usize = 3;
 const LOG_CURSOR: usize = 4;
 const MEMO: usize = 5;
 const READY: usize = 6;
+const WAITING: usize = 7;
 const COUNTS: usize = 16;
 const COUNTS_LEN: usize = 16;
 const MEMO_RING: usize = COUNTS + COUNTS_LEN;
@@ -38,7 +39,7 @@ pub const MEMO_BYTES_MAX: usize = 32 * 1024;
 pub enum Count {
     /// Refused with an answer, or without where there was no address.
     Refused,
-    /// Lost before they were read (the kernel's own count).
+    /// Lost before they were read (the kernel's own count), or with a control in which they waited.
     Dropped,
     /// Sets of a parameter replaced by a newer one while there was no room.
     Coalesced,
@@ -168,6 +169,18 @@ impl Inbox {
     pub fn set_ready(&self, generation: u64) {
         self.region.store(READY, generation, Release);
         self.bell().fetch_add(1, Release);
+    }
+
+    /// Commands that wait in control because there is no room here; they are lost with it.
+    /// `[any]`
+    #[must_use]
+    pub fn waiting(&self) -> u64 {
+        self.region.load(WAITING, Acquire)
+    }
+
+    /// Says how many wait. `[control]`
+    pub fn set_waiting(&self, commands: u64) {
+        self.region.store(WAITING, commands, Release);
     }
 
     /// Played blocks below this were written to where they belong. `[any]`

@@ -106,13 +106,16 @@ pub fn run_wild_by(write: impl Fn() + Send + Sync + 'static) {
     let _ = WILD.set(Box::new(write));
 }
 
-/// The harm done as a command is applied, where it is asked for; `param` gives a parameter's
-/// value by its index.
-pub(crate) fn strike_in_apply(param: impl Fn(u16) -> f32, state: &[u64]) {
-    let at = |place: usize| param(place as u16 - 1);
-    let blocks = state.get(1).copied().unwrap_or(0);
-    if at(PHASE) == 1.0 && is_meant(at(SLOT), at(GUEST)) && blocks as f32 >= at(AFTER) {
-        strike(at(MODE) as u32, at(MS));
+/// The harm done as a command is applied, where it is asked for; `params` are the parameters'
+/// values. A replica that is to differ has its state stained then, which nobody hears.
+pub(crate) fn strike_in_apply(params: &[f32], state: &mut [u64]) {
+    let at = |place: usize| params[place - 1];
+    let harm = state_of::<Harm>(state);
+    let meant = is_meant(at(SLOT), at(GUEST)) && harm.blocks as f32 >= at(AFTER);
+    match at(MODE) as u32 {
+        _ if at(PHASE) != 1.0 || !meant => {}
+        DIVERGE => harm.stain = u64::from(std::process::id()),
+        mode => strike(mode, at(MS)),
     }
 }
 

@@ -95,11 +95,11 @@ pub(super) fn ramp<'a>(place: &Place, arena: &'a [u64], param: usize) -> Option<
     Ramp::ref_from_bytes(arena[at..at + words_of::<Ramp>()].as_bytes()).ok()
 }
 
-/// A module's own words, to look at.
+/// A module's own words.
 #[cfg(feature = "fault")]
-pub(super) fn state<'a>(place: &Place, arena: &'a [u64]) -> &'a [u64] {
+pub(super) fn state<'a>(place: &Place, arena: &'a mut [u64]) -> &'a mut [u64] {
     let at = place.words.start + words_of::<ModuleHead>() + place.params * words_of::<Ramp>();
-    &arena[at..at + place.kind.state_words()]
+    &mut arena[at..at + place.kind.state_words()]
 }
 
 /// Takes a module out of the rendering. `[audio]`

@@ -147,13 +147,16 @@ impl Rack {
     /// The harm a fault module does while a command is applied.
     #[cfg(feature = "fault")]
     fn strike(&mut self, command: &Command) {
+        use crate::catalog::PORTS_MAX;
         use crate::catalog::fault::{TRIGGER_PARAM, strike_in_apply};
         if let Action::Set { module, param: TRIGGER_PARAM, value, .. } = command.action
             && self.specs[usize::from(module)].name == "fault"
             && value > 0.0
         {
-            let state = module::state(&self.layout.modules[usize::from(module)], &self.arena);
-            strike_in_apply(|param| self.param(module, param).unwrap_or(0.0), state);
+            let params: [f32; PORTS_MAX] =
+                std::array::from_fn(|at| self.param(module, at as u16).unwrap_or(0.0));
+            let place = &self.layout.modules[usize::from(module)];
+            strike_in_apply(&params, module::state(place, &mut self.arena));
         }
     }
 

@@ -53,6 +53,7 @@ pub(crate) fn json(snapshot: &Snapshot, shape: &Shape) -> Value {
             "pid": snapshot.fact(Fact::ControlPid),
             "generation": snapshot.fact(Fact::ControlGeneration),
             "restarts": snapshot.fact(Fact::ControlRestarts),
+            "waiting": snapshot.waiting(),
         },
         "bypassed": panel.as_ref().map(|(plan, rack)| bypassed(plan, rack).collect::<Vec<_>>()),
         "counters": counters_json(snapshot),

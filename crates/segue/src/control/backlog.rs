@@ -46,6 +46,11 @@ pub(crate) struct Backlog {
 }
 
 impl Backlog {
+    /// How many commands wait.
+    pub(crate) fn len(&self) -> usize {
+        self.commands
+    }
+
     /// Whether nothing waits.
     pub(crate) fn is_empty(&self) -> bool {
         self.commands == 0

@@ -135,6 +135,7 @@ impl Desk {
         self.clock.observe(now.steady, frame, self.orders.period().max(BLOCK_FRAMES as u64));
         self.mirror.advance(frame);
         self.send_backlog();
+        self.inbox.set_waiting(self.backlog.len() as u64);
         self.answer_syncs();
         self.tell_verdicts();
     }
@@ -312,7 +313,9 @@ impl Desk {
         if self.backlog.is_empty() && self.send(origin, commands) {
             return Ok(());
         }
-        match self.backlog.push(Bundle { origin, commands: commands.to_vec() }) {
+        let taken = self.backlog.push(Bundle { origin, commands: commands.to_vec() });
+        self.inbox.set_waiting(self.backlog.len() as u64);
+        match taken {
             Taken::Waits => Ok(()),
             Taken::Coalesced => {
                 self.inbox.add(Count::Coalesced, 1);

@@ -2,7 +2,7 @@
 
 use std::net::UdpSocket;
 
-use rosc::{OscMessage, OscPacket, OscType};
+use rosc::{OscBundle, OscMessage, OscPacket, OscTime, OscType};
 
 use crate::engine::DEADLINE;
 
@@ -29,6 +29,16 @@ impl Client {
     pub(crate) fn send(&self, address: &str, args: &[OscType]) {
         let message = OscMessage { addr: address.to_owned(), args: args.to_vec() };
         self.send_bytes(&rosc::encoder::encode(&OscPacket::Message(message)).expect("encodes"));
+    }
+
+    /// Sends messages as one bundle, for now.
+    pub(crate) fn send_bundle<const N: usize>(&self, messages: &[(&str, [OscType; N])]) {
+        let message = |(address, args): &(&str, [OscType; N])| {
+            OscPacket::Message(OscMessage { addr: (*address).to_owned(), args: args.to_vec() })
+        };
+        let timetag = OscTime { seconds: 0, fractional: 1 };
+        let bundle = OscBundle { timetag, content: messages.iter().map(message).collect() };
+        self.send_bytes(&rosc::encoder::encode(&OscPacket::Bundle(bundle)).expect("encodes"));
     }
 
     /// The next answer.

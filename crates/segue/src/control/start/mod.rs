@@ -9,10 +9,12 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use segue_lockstep::memory::checkpoint::Mark;
+use segue_lockstep::memory::inbox::{Count, Inbox};
 use segue_lockstep::memory::orders::{Found, Kind};
 use segue_lockstep::memory::origin::Origin;
 use segue_rack::{Command, Plan, Rack};
 
+use super::backlog;
 use super::follow::{Keeper, Recorder, newest_checkpoint};
 use super::memo::Memo;
 use super::mirror::Mirror;
@@ -256,9 +258,27 @@ pub(super) fn again(seat: &ControlSeat) -> Result<Beginning, Failure> {
     });
     memo.journal = keeper.as_ref().map(|keeper| keeper.path().to_owned());
     memo.recording = recorder.as_ref().map(Recorder::recording);
+    tell_lost(&seat.inbox, &mut memo);
     let mirror = mirror(seat, &plan);
     let mark = seat.orders.beginning();
     Ok(Beginning { plan, mirror, memo, keeper, recorder, mark })
+}
+
+/// What waited for room in a control that has died is lost: whole bundles, and all of them. Who
+/// sent it is not known here.
+fn tell_lost(inbox: &Inbox, memo: &mut Memo) {
+    // Written by one that is not trusted any more.
+    let lost = inbox.waiting().min((backlog::BOUND + backlog::RESERVED) as u64);
+    inbox.set_waiting(0);
+    if lost > 0 {
+        inbox.add(Count::Dropped, lost);
+        let text = format!(
+            "{lost} messages that waited for room ended with the control process they waited in; \
+             they are not applied, and have to be sent again"
+        );
+        eprintln!("{text}");
+        memo.complain(text);
+    }
 }
 
 /// What stands where: the newest checkpoint, the log since, and what is still in the inbox.

@@ -45,6 +45,7 @@ fn each_way_to_die_is_told_and_none_is_heard() {
         ("panic", "render", "panicked"),
         ("panic", "apply", "panicked"),
         ("abort", "render", "crashed with SIGABRT"),
+        ("abort", "apply", "crashed with SIGABRT"),
         ("exit", "render", "exited with code 0"),
         ("exit", "apply", "exited with code 0"),
         ("overflow", "render", "crashed with SIGSEGV"),
@@ -96,15 +97,29 @@ fn each_way_to_die_is_told_and_none_is_heard() {
 /// It reaches nothing but its own slot, and what stands there is believed by nobody.
 #[test]
 fn a_worker_that_writes_wildly_is_replaced_unheard() {
-    for of_primary in [true, false] {
+    for (phase, of_primary) in [("render", true), ("render", false), ("apply", true)] {
         let engine = Start::new().patch(FAULTY).play();
         let client = Client::new(engine.port());
         let first = primary(&engine.wait_whole(0));
         let slot = if of_primary { first } else { 1 - first };
-        let (told, _) = strike(&engine, &client, "wild", "render", slot);
+        let (told, _) = strike(&engine, &client, "wild", phase, slot);
         assert_ne!(told["cause"], "", "{told:#}");
         let status = engine.status();
         assert_eq!(counter(&status, "none_reads"), 0, "{status:#}");
         engine.stop().assert_identical();
     }
+}
+
+/// Its blocks are as those of the others; its state is not.
+#[test]
+fn a_worker_whose_state_alone_goes_wrong_is_found_by_its_digest_and_replaced() {
+    let engine = Start::new().arg("--standbys").arg("2").patch(FAULTY).play();
+    let client = Client::new(engine.port());
+    let slot = (primary(&engine.wait_whole(0)) + 1) % 3;
+    let (told, _) = strike(&engine, &client, "diverge", "apply", slot);
+    let cause = told["cause"].as_str().unwrap_or_default();
+    assert!(cause.contains("differs"), "{told:#}");
+    let status = engine.status();
+    assert_eq!((counter(&status, "divergences"), counter(&status, "none_reads")), (1, 0));
+    engine.stop().assert_identical();
 }

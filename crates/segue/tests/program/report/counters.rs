@@ -86,3 +86,32 @@ fn slowness_is_counted_as_late_then_as_a_change_of_role_and_as_missed_blocks() {
     harm(&client, "slow", -1, 50);
     moved(&engine, "none_reads");
 }
+
+/// S60, as far as there are transactions: what was accepted and did not fit yet ends with the
+/// control it waited in, whole, counted and told.
+#[test]
+fn what_waited_in_a_control_that_died_is_counted_as_dropped_and_told() {
+    let engine = Start::on("freewheel:0.1x").arg(patch("first.toml")).play();
+    let client = Client::new(engine.port());
+    let before = counter(&engine.status(), "commands_dropped");
+    let gate = |on: i32| ("/gate/env", [OscType::Int(on)]);
+    let status = engine.wait("more waits than is taken in a moment", |status| {
+        // Bundles: sets of one parameter would replace each other. A few at a time, so that the
+        // kernel has room for them.
+        for _ in 0..5 {
+            for _ in 0..20 {
+                client.send_bundle(&(0..64).map(|at| gate(at % 2)).collect::<Vec<_>>());
+            }
+            client.ask("/mod/osc/freq", &[]);
+        }
+        status["control"]["waiting"].as_u64() > Some(4000)
+    });
+    crate::engine::send_signal(status["control"]["pid"].as_u64(), Signal::KILL);
+    let status = engine.wait("its successor has told", |status| {
+        status["problems"].to_string().contains("have to be sent again")
+    });
+    assert_eq!(status["control"]["generation"], 2);
+    assert!(counter(&status, "commands_dropped") > before, "{status:#}");
+    assert_eq!(status["control"]["waiting"], 0);
+    engine.stop().assert_identical();
+}
