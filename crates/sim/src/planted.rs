@@ -78,7 +78,7 @@ pub const PLANTED: &[Planted] = &[
     lives(
         "a new guest keeps the old words",
         SLOT,
-        "for word in PUBLISHED..HASHES + 2 * HASHES_KEPT {",
+        "for word in PUBLISHED..RESETS_AT + 4 * RESETS_KEPT {",
         "for word in HASHES..HASHES + 1 {",
     ),
     lives(
