@@ -70,7 +70,19 @@ impl Engine {
 
     /// The same somewhere else.
     pub(crate) fn start_on(place: &Place<'_>, patch: &Path, arguments: &[&str]) -> Self {
-        let folder = tempfile::tempdir().expect("a temporary folder");
+        let engine = Self::open(place, patch, arguments, tempfile::tempdir().expect("a folder"));
+        engine.wait("it plays", |it| it.orders.playhead() > 0 && it.is_whole());
+        engine.play_on(190);
+        engine
+    }
+
+    /// The same in the folder of another one; it need not play yet when this comes back.
+    pub(crate) fn open(
+        place: &Place<'_>,
+        patch: &Path,
+        arguments: &[&str],
+        folder: TempDir,
+    ) -> Self {
         let port = free_port();
         let log = File::create(folder.path().join("log")).expect("a log");
         let mut command = Command::new(env!("CARGO_BIN_EXE_segue"));
@@ -90,7 +102,7 @@ impl Engine {
         // In the order the door hands them out.
         let (orders, status) = (Orders::new(next()), Status::new(next()));
         let (inbox, tap, _plans) = (Inbox::new(next()), Tap::new(next(), &SHAPE), next());
-        let engine = Self {
+        Self {
             child,
             port,
             orders: orders.expect(fits),
@@ -99,10 +111,14 @@ impl Engine {
             tap: tap.expect(fits),
             slots: (0..SHAPE.slots).map(|_| Slot::new(next(), &SHAPE).expect(fits)).collect(),
             folder,
-        };
-        engine.wait("it plays", |it| it.orders.playhead() > 0 && it.is_whole());
-        engine.play_on(190);
-        engine
+        }
+    }
+
+    /// Kills the supervisor, and with it all others; gives its folder.
+    pub(crate) fn kill_all(mut self) -> TempDir {
+        self.child.kill().expect("it lives");
+        self.ended();
+        std::mem::replace(&mut self.folder, tempfile::tempdir().expect("a folder"))
     }
 
     /// Waits in the kernel, a block at a time, until it is so.

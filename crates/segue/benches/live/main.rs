@@ -4,6 +4,7 @@
 //! `cargo bench --bench live -- steady --minutes 10` and `… -- jack --minutes 60 --period 64
 //! --lead 2`. All but `jack` play on the device `null`. Figures are printed, never asserted.
 
+mod comeback;
 mod engine;
 mod failover;
 mod idle;
@@ -18,8 +19,9 @@ use std::time::Duration;
 /// What the long runs are asked for.
 type Part = (&'static str, fn(jack::Wish));
 
-const PARTS: [Part; 6] = [
+const PARTS: [Part; 7] = [
     ("failover", |_| failover::measure()),
+    ("comeback", |_| comeback::measure()),
     ("osc", |_| osc::measure()),
     ("idle", |_| idle::measure()),
     ("traffic", |_| traffic::measure()),

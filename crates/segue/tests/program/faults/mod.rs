@@ -131,6 +131,53 @@ fn both_workers_at_once_in_both_orders_are_not_heard() {
 }
 
 /// S15: the joiner is killed while it joins.
+fn kill_all(status: &serde_json::Value) {
+    let slots = status["slots"].as_array().expect("slots");
+    slots.iter().for_each(|slot| crate::engine::send_signal(slot["pid"].as_u64(), Signal::KILL));
+}
+
+/// S15: as many as there are, again and again, also while they are coming back.
+#[test]
+fn all_workers_at_once_cost_no_sample_where_there_is_no_clock() {
+    for (standbys, rounds) in [("0", 6), ("1", 6), ("3", 3)] {
+        let engine = Start::new().arg("--standbys").arg(standbys).arg(patch("first.toml")).play();
+        let client = Client::new(engine.port());
+        client.send("/gate/env", &[OscType::Int(1)]);
+        let all = standbys.parse::<u64>().expect("a number") + 1;
+        for round in 1..=rounds {
+            turn_a_knob(&client, round);
+            kill_all(&engine.status());
+            engine.wait_whole(round * all);
+            engine.play_on(30);
+        }
+        let status = engine.status();
+        assert_eq!(counter(&status, "none_reads"), 0, "{status:#}");
+        engine.stop().assert_identical();
+    }
+}
+
+/// With a clock there is a gap, and it is all there is: what was made up is counted, and what
+/// comes after it is what would have come.
+#[test]
+fn all_workers_at_once_cost_the_blocks_that_are_counted_and_no_other() {
+    let engine = Start::on("null").arg(patch("first.toml")).play();
+    let client = Client::new(engine.port());
+    client.send("/gate/env", &[OscType::Int(1)]);
+    for round in 1..=3 {
+        turn_a_knob(&client, round);
+        engine.play_on(60);
+        kill_all(&engine.status());
+        engine.wait_whole(2 * round);
+        engine.play_on(60);
+    }
+    let ended = engine.stop();
+    let (live, again) = (ended.recording(), ended.rendered());
+    assert_eq!(live.len(), again.len());
+    let blocks = live[78..].chunks(512).zip(again[78..].chunks(512));
+    let differ = blocks.filter(|(live, again)| live != again).count();
+    assert!(differ <= ended.concealed(), "{differ} of {} made up", ended.concealed());
+}
+
 #[test]
 fn a_killed_joiner_is_not_heard() {
     let engine = playing();
