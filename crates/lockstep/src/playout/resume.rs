@@ -50,10 +50,10 @@ mod tests {
 
     use crate::memory::block::{self, Facts};
     use crate::memory::inbox::Inbox;
-    use crate::memory::orders::{Found, Orders};
+    use crate::memory::orders::{self, Orders};
     use crate::memory::slot::{Phase, Slot};
     use crate::memory::status::Status;
-    use crate::memory::tap::{self, Tap};
+    use crate::memory::tap::{Found, Tap};
     use crate::playout::{Pace, Parts, Playout};
     use crate::{BLOCK_FRAMES, Shape};
 
@@ -100,7 +100,7 @@ mod tests {
 
     fn log(orders: &Orders) -> Vec<(u64, u64)> {
         let record = |number| match orders.record(number) {
-            Found::Record(record) => (record.block, record.payload[0]),
+            orders::Found::Record(record) => (record.block, record.payload[0]),
             other => panic!("{number}: {other:?}"),
         };
         (0..orders.head()).map(record).collect()
@@ -134,7 +134,13 @@ mod tests {
                 break;
             }
             ends += 1;
+            // What was shown a worker may have acted on.
+            let shown = (parts.orders.sealed(), log(&parts.orders));
             let mut playout = Playout::resume(SHAPE, parts.clone(), PACE);
+            assert!(parts.orders.sealed() >= shown.0, "{stores}: unsealed");
+            let decided = parts.orders.sealing().sealed;
+            assert_eq!(parts.orders.sealed(), decided, "{stores}: not shown");
+            assert!(log(&parts.orders).starts_with(&shown.1), "{stores}: taken back");
             let block = parts.orders.playhead() * BLOCK_FRAMES as u64;
             let from = playout.position();
             assert!(from + 64 >= block && from >= before, "{stores}: {from} of {block}");
@@ -160,8 +166,26 @@ mod tests {
         let mut samples = [0.0; 64];
         for block in 0..parts.orders.playhead() {
             let found = tap.read(block, &mut samples);
-            assert!(matches!(found, tap::Found::Block(played) if !played.concealed), "{block}");
+            assert!(matches!(found, Found::Block(played) if !played.concealed), "{block}");
             assert_eq!(samples[0], (block * 64) as f32);
+        }
+    }
+
+    /// Nobody had the blocks when they were asked for; somebody has them when it is resumed.
+    #[test]
+    fn what_was_made_up_before_the_end_is_not_played_again_after_it() {
+        for stores in 0..120 {
+            let parts = parts();
+            parts.slots[0].publish(BLOCKS, 0, 0);
+            let left = Arc::new(AtomicU64::new(stores));
+            Playout::new(SHAPE, doomed(&parts, &left), PACE).play(&mut [0.0; 200]);
+            let mut tap = parts.tap.clone();
+            let mut played = |block| tap.read(block, &mut [0.0; 64]);
+            let before: Vec<Found> = (0..parts.tap.head()).map(&mut played).collect();
+            parts.slots[0].publish(BLOCKS, BLOCKS, 0);
+            Playout::resume(SHAPE, parts.clone(), PACE).play(&mut [0.0; 200]);
+            let after: Vec<Found> = (0..before.len() as u64).map(&mut played).collect();
+            assert_eq!(before, after, "{stores}");
         }
     }
 

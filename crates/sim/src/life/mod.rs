@@ -1,9 +1,22 @@
 //! A life: a world drawn from one seed, faults for a while, then none until all is whole again.
 //!
-//! *Verified* at every block by the checker: continuity, identity with a reference that refused
-//! what was judged, order of commands. *Verified* at the end: every command heard of once, exact
-//! counts of concealment and deaths, every death explained, one primary, full strength again in
-//! a bounded time. *Not verified*: timing of real processes.
+//! Two acts. In the first, forty to eighty faults, as often as not one within another, while
+//! somebody joins or replays; it must be *safe*. In the second nothing hurts any more, and it
+//! must be *whole* again within a bounded time: everybody in lockstep, the device driving, all
+//! that was sent applied and heard.
+//!
+//! | who | verifies |
+//! |---|---|
+//! | [`crate::check`] | continuity; identity with a reference that refused what was judged; order |
+//! | `world/tally` | every death explained by what was done; one primary; one driver; no stand |
+//! | `world/drivers` | what is delivered is what was played; no frame twice; bounded work |
+//! | this module | exact counters; no verdict twice; full strength again; on freewheel no gap |
+//!
+//! A guest that is long buried writes into its place: identity shows that nobody hears it.
+//! *Not verified*: timing of real processes, stores of two threads in one moment (the tests of
+//! `sys` and `lockstep` end writers between any two), states too big for a block, and two
+//! faults that together destroy what one alone may: both checkpoints of whoever is alone, or
+//! the state of one of two while the other is gone.
 
 mod acts;
 
@@ -145,6 +158,9 @@ impl Life {
             self.world.revive = u64::MAX;
             self.world.run_ns(100 * MS);
         }
+        if self.report.config.device {
+            self.world.run_until("the device drives", World::device_drives);
+        }
         self.report.healed = self.world.orders.playhead() - from;
         let healed = self.world.now_ns() - began;
         assert!(healed < HEAL_NS, "whole again only after {} ms", healed / MS);
@@ -170,6 +186,8 @@ impl Life {
         assert_eq!(changes, deposed, "seed {seed}: failovers");
         assert!(buried >= self.deaths, "seed {seed}: a death was not told");
         let all = || world.orders.verdicts().all();
+        let twice = all().enumerate().any(|(at, it)| all().take(at).any(|other| other == it));
+        assert!(!twice, "seed {seed}: judged twice");
         let judged = all().filter(|it| matches!(it, Verdict::Quarantine { .. })).count() as u64;
         let bypassed = all().count() as u64 - judged;
         let counts = (counted(Counter::Quarantined), counted(Counter::Bypassed));

@@ -146,7 +146,7 @@ impl World {
         let (since_ns, from) = *tally.since.get_or_insert((self.now_ns, position));
         if excused || self.drivers.hastens() {
             tally.since = None;
-        } else if self.now_ns > since_ns + 3_000 * MS {
+        } else if self.now_ns > since_ns + 1_000 * MS {
             let fair = (self.now_ns - since_ns) * u64::from(self.shape.rate) / 1_000_000_000;
             let frames = position - from;
             let most = fair * SPEED_MAX / 1000 + CHANGES_FRAMES;
