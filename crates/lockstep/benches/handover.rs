@@ -9,16 +9,11 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::{Acquire, Release};
 
-use segue_lockstep::memory::inbox::Inbox;
-use segue_lockstep::memory::orders::Orders;
-use segue_lockstep::memory::slot::Slot;
-use segue_lockstep::memory::status::Status;
-use segue_lockstep::memory::tap::Tap;
 use segue_lockstep::playout::{self, Pace, Playout};
 use segue_lockstep::worker::{self, Step, Worker};
 use segue_lockstep::{Instrument, Payload, Shape, Unfit};
 use segue_sys::process::priority::{self, Urgency};
-use segue_sys::{Region, clock, futex};
+use segue_sys::{clock, futex};
 
 /// 16 KiB: the state of a patch of some size.
 const STATE_WORDS: usize = 2048;
@@ -73,16 +68,8 @@ fn main() {
 
 fn run(how: &str, blocks: usize, every_ns: u64) {
     let rendered: Arc<[AtomicU64]> = (0..=blocks).map(|_| AtomicU64::new(0)).collect();
-    let fits = "a region of its own size";
-    let orders = Orders::new(Region::heap(Orders::words())).expect(fits);
-    let slot = Slot::new(Region::heap(Slot::words(&SHAPE)), &SHAPE).expect(fits);
-    let parts = playout::Parts {
-        inbox: Inbox::new(Region::heap(Inbox::words())).expect(fits),
-        tap: Tap::new(Region::heap(Tap::words(&SHAPE)), &SHAPE).expect(fits),
-        status: Status::new(Region::heap(Status::words())).expect(fits),
-        orders: orders.clone(),
-        slots: vec![slot.clone()],
-    };
+    let parts = playout::Parts::on_heap(&SHAPE).expect("a shape that fits");
+    let playout::Parts { orders, slots, .. } = parts.clone();
     orders.set_generation(0, 1);
     orders.set_primary(Some(0));
     let instrument = Stamps {
@@ -91,7 +78,7 @@ fn run(how: &str, blocks: usize, every_ns: u64) {
         every_ns,
         rendered: rendered.clone(),
     };
-    let sits = worker::Parts { orders: orders.clone(), slots: vec![slot], slot: 0, generation: 1 };
+    let sits = worker::Parts { orders: orders.clone(), slots, slot: 0, generation: 1 };
     let worker = Worker::sit(instrument, SHAPE, sits.clone(), 1);
     let mut took = std::thread::scope(|scope| {
         scope.spawn(|| work(worker, &sits, blocks));

@@ -2,14 +2,12 @@
 
 use segue_lockstep::memory::inbox::Inbox;
 use segue_lockstep::memory::orders::Orders;
-use segue_lockstep::memory::slot::Slot;
 use segue_lockstep::memory::status::{Counter, Status};
-use segue_lockstep::memory::tap::Tap;
 use segue_lockstep::playout::{self, Pace, Playout};
 use segue_lockstep::worker::{self, Step, Worker};
 use segue_lockstep::{Instrument, Payload, Shape, Unfit};
+use segue_sys::futex;
 use segue_sys::testing::{Guard, WAITING, assert_no_alloc, with_only_calls};
-use segue_sys::{Region, futex};
 
 #[global_allocator]
 static GUARD: Guard = Guard;
@@ -55,19 +53,8 @@ struct Engine {
 
 fn engine() -> Engine {
     let shape = Shape { slots: 2, channels: 2, rate: 48_000, state_words: 2 };
-    let fits = "a region of its own size";
-    let orders = Orders::new(Region::heap(Orders::words())).expect(fits);
-    let inbox = Inbox::new(Region::heap(Inbox::words())).expect(fits);
-    let status = Status::new(Region::heap(Status::words())).expect(fits);
-    let slots: Vec<Slot> =
-        (0..2).map(|_| Slot::new(Region::heap(Slot::words(&shape)), &shape).expect(fits)).collect();
-    let parts = playout::Parts {
-        tap: Tap::new(Region::heap(Tap::words(&shape)), &shape).expect(fits),
-        orders: orders.clone(),
-        slots: slots.clone(),
-        inbox: inbox.clone(),
-        status: status.clone(),
-    };
+    let parts = playout::Parts::on_heap(&shape).expect("a shape that fits");
+    let playout::Parts { orders, slots, inbox, status, .. } = parts.clone();
     let workers = (0..2).map(|slot| {
         orders.set_generation(slot, 1);
         let (orders, slots) = (orders.clone(), slots.clone());

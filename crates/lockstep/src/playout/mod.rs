@@ -12,6 +12,7 @@ mod token;
 pub use token::{Driver, Token};
 
 use conceal::Concealment;
+use segue_sys::Region;
 
 use crate::memory::checkpoint::Mark;
 use crate::memory::inbox::Inbox;
@@ -38,6 +39,22 @@ pub struct Parts {
     pub tap: Tap,
     /// Where it counts.
     pub status: Status,
+}
+
+impl Parts {
+    /// Parts in the memory of this process alone, for whoever plays without other processes: the
+    /// simulator, benchmarks, tests. None for a shape without channels or state.
+    #[must_use]
+    pub fn on_heap(shape: &Shape) -> Option<Self> {
+        let slots = (0..shape.slots).map(|_| Slot::new(Region::heap(Slot::words(shape)), shape));
+        Some(Self {
+            orders: Orders::new(Region::heap(Orders::words()))?,
+            slots: slots.collect::<Option<_>>()?,
+            inbox: Inbox::new(Region::heap(Inbox::words()))?,
+            tap: Tap::new(Region::heap(Tap::words(shape)), shape)?,
+            status: Status::new(Region::heap(Status::words()))?,
+        })
+    }
 }
 
 /// How far ahead it works.

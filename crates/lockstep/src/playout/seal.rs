@@ -100,27 +100,13 @@ impl Playout {
 
 #[cfg(test)]
 mod tests {
-    use segue_sys::Region;
-
     use crate::Shape;
-    use crate::memory::inbox::Inbox;
-    use crate::memory::orders::Orders;
-    use crate::memory::slot::Slot;
-    use crate::memory::status::Status;
-    use crate::memory::tap::Tap;
     use crate::playout::{Pace, Parts, Playout};
 
     /// A playout of 64 frames a turn and a lead of four.
     fn playout() -> (Playout, Parts) {
         let shape = Shape { slots: 2, channels: 2, rate: 48_000, state_words: 1 };
-        let slot = || Slot::new(Region::heap(Slot::words(&shape)), &shape).unwrap();
-        let parts = Parts {
-            orders: Orders::new(Region::heap(Orders::words())).unwrap(),
-            slots: vec![slot(), slot()],
-            inbox: Inbox::new(Region::heap(Inbox::words())).unwrap(),
-            tap: Tap::new(Region::heap(Tap::words(&shape)), &shape).unwrap(),
-            status: Status::new(Region::heap(Status::words())).unwrap(),
-        };
+        let parts = Parts::on_heap(&shape).unwrap();
         let pace = Pace { lead: 4, freewheel: false, period: 64 };
         (Playout::new(shape, parts.clone(), pace), parts)
     }

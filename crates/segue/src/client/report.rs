@@ -210,7 +210,7 @@ fn resets(snapshot: &Snapshot, shape: &Shape, memo: &Memo) -> Vec<String> {
 }
 
 /// The instrument as the newest checkpoint has it, to see its knobs.
-fn panel(snapshot: &Snapshot, shape: &Shape) -> Option<(Plan, Rack)> {
+pub(crate) fn panel(snapshot: &Snapshot, shape: &Shape) -> Option<(Plan, Rack)> {
     let plan = Plan::from_bytes(snapshot.plan.as_deref()?).ok()?;
     let setup = Setup {
         rate: shape.rate,

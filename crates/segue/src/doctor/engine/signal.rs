@@ -5,8 +5,9 @@
 
 use segue_lockstep::snapshot::Snapshot;
 use segue_lockstep::{BLOCK_FRAMES, Shape};
-use segue_rack::{Plan, Rack, Setup};
+use segue_rack::{Plan, Rack};
 
+use crate::client::report;
 use crate::doctor::finding::Finding;
 
 /// Below this a signal is silent: -100 dB.
@@ -46,14 +47,8 @@ pub(crate) struct Module {
 impl Signal {
     /// The signal of the engine a snapshot was taken of; none before its first checkpoint.
     pub(crate) fn of(snapshot: &Snapshot, shape: &Shape) -> Option<Self> {
-        let plan = Plan::from_bytes(snapshot.plan.as_deref()?).ok()?;
-        let setup = Setup {
-            rate: shape.rate,
-            channels: u16::try_from(shape.channels).ok()?,
-            state_bytes: shape.state_words * 8,
-        };
-        let mut rack = Rack::new(&plan, &setup).ok()?;
-        rack.restore(snapshot.state.as_deref()?).ok()?;
+        snapshot.state.as_ref()?;
+        let (plan, mut rack) = report::panel(snapshot, shape)?;
         Some(Self::listen(&plan, &mut rack, shape.channels))
     }
 

@@ -138,14 +138,12 @@ mod tests {
     use std::sync::Arc;
 
     use segue_lockstep::Shape;
-    use segue_lockstep::memory::inbox::Inbox;
-    use segue_lockstep::memory::orders::Orders;
-    use segue_lockstep::memory::slot::Slot;
-    use segue_lockstep::memory::status::{Counter, Status};
-    use segue_lockstep::memory::tap::Tap;
+
+    use segue_lockstep::memory::status::Counter;
+
     use segue_lockstep::monitor::{TIMER, Within};
     use segue_lockstep::playout::{Driver, Pace, Parts};
-    use segue_sys::Region;
+
     use segue_sys::testing::{Guard, WAITING, assert_no_alloc, with_only_calls};
 
     use crate::host::device::deck::{Deck, Fade};
@@ -157,14 +155,7 @@ mod tests {
     /// A deck of the timer's over slots that nobody sits in.
     fn deck() -> (Arc<Deck>, Parts) {
         let shape = Shape { slots: 2, channels: 2, rate: 8000, state_words: 16 };
-        let slot = || Slot::new(Region::heap(Slot::words(&shape)), &shape).unwrap();
-        let parts = Parts {
-            orders: Orders::new(Region::heap(Orders::words())).unwrap(),
-            slots: vec![slot(), slot()],
-            inbox: Inbox::new(Region::heap(Inbox::words())).unwrap(),
-            tap: Tap::new(Region::heap(Tap::words(&shape)), &shape).unwrap(),
-            status: Status::new(Region::heap(Status::words())).unwrap(),
-        };
+        let parts = Parts::on_heap(&shape).unwrap();
         let pace = Pace { lead: 4, freewheel: false, period: 100 };
         let deck = Arc::new(Deck::new());
         deck.furnish(shape, parts.clone(), pace, Fade { payload: [7; 4], blocks: 3, from: None });

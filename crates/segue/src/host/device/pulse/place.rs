@@ -86,16 +86,16 @@ mod tests {
         assert_eq!(looked(&[]), ["/run/pulse/native"]);
         let home = ("XDG_RUNTIME_DIR", "/run/user/7");
         assert_eq!(looked(&[home]), ["/run/user/7/pulse/native", "/run/pulse/native"]);
-        let own = ("PULSE_RUNTIME_PATH", "/tmp/p");
-        assert_eq!(looked(&[home, own]), ["/tmp/p/native", "/run/pulse/native"]);
+        let own = ("PULSE_RUNTIME_PATH", "/x/p");
+        assert_eq!(looked(&[home, own]), ["/x/p/native", "/run/pulse/native"]);
     }
 
     #[test]
     fn a_server_named_by_the_user_is_the_only_one() {
         let named = |value| looked(&[("XDG_RUNTIME_DIR", "/run/user/7"), ("PULSE_SERVER", value)]);
-        assert_eq!(named("unix:/tmp/a"), ["/tmp/a"]);
-        assert_eq!(named("{0f3a}unix:/tmp/a  /tmp/b"), ["/tmp/a", "/tmp/b"]);
-        assert_eq!(named("tcp:studio:4713 studio unix:/tmp/a"), ["/tmp/a"]);
+        assert_eq!(named("unix:/x/a"), ["/x/a"]);
+        assert_eq!(named("{0f3a}unix:/x/a  /x/b"), ["/x/a", "/x/b"]);
+        assert_eq!(named("tcp:studio:4713 studio unix:/x/a"), ["/x/a"]);
         assert!(named("tcp:studio:4713").is_empty());
         assert!(named("{broken").is_empty());
     }
