@@ -10,7 +10,7 @@ mod doctor;
 mod jack;
 mod pipewire;
 mod pulse;
-mod servers;
+pub(crate) mod servers;
 
 use std::time::Instant;
 

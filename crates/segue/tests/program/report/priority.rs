@@ -6,7 +6,7 @@
 use std::io::{BufRead, BufReader};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Resource, Signal, getrlimit};
@@ -14,6 +14,7 @@ use segue_sys::process::priority::scheduling;
 use serde_json::Value;
 use tempfile::TempDir;
 
+use crate::devices::servers::Process;
 use crate::engine::{DEADLINE, Engine, Start, is_whole, patch, primary, send_signal};
 
 const BUS: &str = r#"<busconfig>
@@ -35,21 +36,11 @@ const BUS: &str = r#"<busconfig>
 
 const DAEMONS: [&str; 2] = ["/usr/libexec/rtkit-daemon", "/usr/lib/rtkit/rtkit-daemon"];
 
-/// A program of the test's, killed with it.
-struct Server(Child);
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
 /// A bus of the test's own, with rtkit on it.
 struct Bus {
-    rtkit: Option<Server>,
-    _polkit: Option<Server>,
-    bus: Server,
+    rtkit: Option<Process>,
+    _polkit: Option<Process>,
+    bus: Process,
     folder: TempDir,
 }
 
@@ -79,9 +70,9 @@ fn program(folder: &Path) -> PathBuf {
 }
 
 /// Starts a program and waits for its first line on standard output.
-fn serve(command: &mut Command) -> Option<Server> {
+fn serve(command: &mut Command) -> Option<Process> {
     let command = command.stdout(Stdio::piped()).stderr(Stdio::null()).stdin(Stdio::null());
-    let mut server = Server(command.spawn().ok()?);
+    let mut server = Process(command.spawn().ok()?);
     let mut line = String::new();
     BufReader::new(server.0.stdout.take()?).read_line(&mut line).ok()?;
     (!line.is_empty()).then_some(server)
@@ -125,7 +116,7 @@ impl Bus {
         command.args(["--no-canary", "--no-limit-resources"]);
         command.env("DBUS_SYSTEM_BUS_ADDRESS", all.address());
         command.stdout(Stdio::null()).stderr(Stdio::null()).stdin(Stdio::null());
-        all.rtkit = Some(Server(command.spawn().expect("rtkit starts")));
+        all.rtkit = Some(Process(command.spawn().expect("rtkit starts")));
         Some(all)
     }
 
@@ -264,7 +255,7 @@ fn rtkit_that_comes_later_is_asked_again_and_one_that_goes_takes_nothing_away() 
     let mut command = Command::new(daemon);
     command.args(["--no-canary", "--no-limit-resources"]);
     command.env("DBUS_SYSTEM_BUS_ADDRESS", bus.address()).stderr(Stdio::null());
-    bus.rtkit = Some(Server(command.spawn().expect("rtkit starts")));
+    bus.rtkit = Some(Process(command.spawn().expect("rtkit starts")));
     engine.wait("it is granted later", |it| it["engine"]["realtime_by"] == "rtkit");
     wait_for_levels(&engine, [20, 19, 18, 17]);
     drop(bus);

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 
-use super::{hurt, until};
+use super::{Process, hurt, until};
 use crate::devices::capture::Capture;
 use crate::engine::Start;
 
@@ -160,10 +160,7 @@ impl Jackd {
 
     /// Kills it and removes what it leaves behind.
     pub(crate) fn kill(&mut self) {
-        if let Some(mut child) = self.child.take() {
-            let _ = child.kill();
-            let _ = child.wait();
-        }
+        drop(self.child.take().map(Process));
         self.tidy_up();
     }
 
@@ -191,7 +188,7 @@ impl Jackd {
         command.arg("-f").arg(&path).args(["-d", "3600", "-b", "32", "-B", BUFFER]);
         command.args(ports).stdout(Stdio::null()).stderr(errors);
         let child = command.spawn().expect("it comes with jackd");
-        let recorder = Recorder { child, path };
+        let recorder = Recorder { child: Process(child), path };
         recorder.wait(1);
         recorder
     }
@@ -244,7 +241,7 @@ impl Drop for Client {
 
 /// A recorder that runs.
 pub(crate) struct Recorder {
-    child: Child,
+    child: Process,
     path: PathBuf,
 }
 
@@ -257,9 +254,8 @@ impl Recorder {
     }
 
     /// Ends it, if the server's end has not yet, and reads what it has.
-    pub(crate) fn finish(mut self) -> Capture {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+    pub(crate) fn finish(self) -> Capture {
+        drop(self.child);
         let said = fs::read_to_string(self.path.with_extension("log")).expect("its log");
         assert!(!said.contains("overruns"), "the recorder dropped frames itself: {said}");
         Capture::of_integers(&fs::read(&self.path).expect("a recording"))
@@ -267,14 +263,7 @@ impl Recorder {
 
     /// Lets it take its leave of the server, which may take its time.
     pub(crate) fn leave(mut self) {
-        hurt(&self.child, Signal::INT);
-        until("the recorder ends", || self.child.try_wait().expect("a child"));
-    }
-}
-
-impl Drop for Recorder {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        self.child.hurt(Signal::INT);
+        until("the recorder ends", || self.child.0.try_wait().expect("a child"));
     }
 }

@@ -40,6 +40,23 @@ pub(super) fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
 }
 
 /// Sends a signal to a child that has not been waited for.
-pub(super) fn hurt(child: &Child, signal: Signal) {
+fn hurt(child: &Child, signal: Signal) {
     send_signal(Some(u64::from(child.id())), signal);
+}
+
+/// A program of the test's, killed with it.
+pub(crate) struct Process(pub(crate) Child);
+
+impl Process {
+    /// A signal to it.
+    fn hurt(&self, signal: Signal) {
+        hurt(&self.0, signal);
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
 }

@@ -1,11 +1,9 @@
 //! A private PipeWire: server, session manager, its PulseAudio side, a bus, a null sink.
 
-use std::process::Child;
-
 use rustix::process::Signal;
 
 use super::pulse::{Front, SINK};
-use super::{hurt, is_installed, until};
+use super::{Process, is_installed, until};
 use crate::engine::Start;
 
 /// A node that plays into nothing, at its own rate, until it is destroyed.
@@ -16,10 +14,10 @@ const NODE: &str = "factory.name=support.null-audio-sink media.class=Audio/Sink 
 pub(crate) struct PipeWire {
     /// How it is reached.
     pub(crate) front: Front,
-    server: Option<Child>,
-    session: Option<Child>,
-    pulse: Option<Child>,
-    bus: Child,
+    server: Option<Process>,
+    session: Option<Process>,
+    pulse: Option<Process>,
+    _bus: Process,
     _folder: tempfile::TempDir,
 }
 
@@ -42,9 +40,9 @@ impl PipeWire {
         let front = Front::new(folder.path());
         let address = format!("--address=unix:path={}/bus", folder.path().display());
         let arguments = ["--session", "--nofork", "--nopidfile", "--nosyslog", &address];
-        let bus = front.spawn("dbus-daemon", &arguments);
+        let _bus = front.spawn("dbus-daemon", &arguments);
         until("the bus is there", || folder.path().join("bus").exists().then_some(()));
-        Some(Self { front, server: None, session: None, pulse: None, bus, _folder: folder })
+        Some(Self { front, server: None, session: None, pulse: None, _bus, _folder: folder })
     }
 
     /// Starts it, its sink at this rate, and waits until clients may come.
@@ -88,24 +86,24 @@ impl PipeWire {
 
     /// A signal to the server.
     pub(crate) fn hurt(&self, signal: Signal) {
-        hurt(self.server.as_ref().expect("it runs"), signal);
+        self.server.as_ref().expect("it runs").hurt(signal);
     }
 
     /// Kills the session manager.
     pub(crate) fn kill_session(&mut self) {
-        end(&mut self.session);
+        self.session = None;
     }
 
     /// Kills the PulseAudio side.
     pub(crate) fn kill_pulse(&mut self) {
-        end(&mut self.pulse);
+        self.pulse = None;
     }
 
     /// Kills the server, and what does not live without it.
     pub(crate) fn kill(&mut self) {
-        end(&mut self.server);
-        end(&mut self.pulse);
-        end(&mut self.session);
+        self.server = None;
+        self.pulse = None;
+        self.session = None;
     }
 
     /// An engine whose JACK is this PipeWire; none where that part is not installed.
@@ -128,14 +126,5 @@ impl PipeWire {
 impl Drop for PipeWire {
     fn drop(&mut self) {
         self.kill();
-        let _ = self.bus.kill();
-        let _ = self.bus.wait();
-    }
-}
-
-fn end(child: &mut Option<Child>) {
-    if let Some(mut child) = child.take() {
-        let _ = child.kill();
-        let _ = child.wait();
     }
 }

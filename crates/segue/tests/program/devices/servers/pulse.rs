@@ -2,11 +2,11 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 
 use rustix::process::Signal;
 
-use super::{hurt, is_installed, until};
+use super::{Process, is_installed, until};
 use crate::devices::capture::Capture;
 use crate::engine::Start;
 
@@ -55,11 +55,11 @@ impl Front {
     }
 
     /// Leaves a program running; what it says lands in a file.
-    pub(super) fn spawn(&self, program: &str, arguments: &[&str]) -> Child {
+    pub(super) fn spawn(&self, program: &str, arguments: &[&str]) -> Process {
         let log = fs::File::create(self.log_path(program)).expect("a log");
         let mut command = self.command(program);
         command.args(arguments).stdout(log.try_clone().expect("a file")).stderr(log);
-        command.spawn().expect("it is installed")
+        Process(command.spawn().expect("it is installed"))
     }
 
     fn log_path(&self, program: &str) -> PathBuf {
@@ -120,7 +120,8 @@ impl Front {
         command.arg(format!("--device={sink}.monitor"));
         command.args(["--raw", "--format=float32le", "--rate=48000", "--channels=2"]);
         command.args(["--latency-msec=40"]).stdout(file).stderr(Stdio::null());
-        let recorder = Recorder { child: command.spawn().expect("parec is installed"), path };
+        let recorder =
+            Recorder { child: Process(command.spawn().expect("parec is installed")), path };
         recorder.wait(1);
         recorder
     }
@@ -135,7 +136,7 @@ fn null_sink(name: &str, rate: u32) -> String {
 
 /// A recorder that runs.
 pub(crate) struct Recorder {
-    child: Child,
+    child: Process,
     path: PathBuf,
 }
 
@@ -162,18 +163,10 @@ impl Recorder {
     }
 
     /// Ends it and reads what it has.
-    pub(crate) fn finish(mut self) -> Capture {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+    pub(crate) fn finish(self) -> Capture {
+        drop(self.child);
         let samples = fs::read(&self.path).expect("a recording");
         Capture::of_floats(&[WAV_HEAD, &samples].concat())
-    }
-}
-
-impl Drop for Recorder {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
     }
 }
 
@@ -181,7 +174,7 @@ impl Drop for Recorder {
 pub(crate) struct PulseAudio {
     /// How it is reached.
     pub(crate) front: Front,
-    child: Option<Child>,
+    child: Option<Process>,
     _folder: tempfile::TempDir,
 }
 
@@ -215,20 +208,11 @@ impl PulseAudio {
 
     /// A signal to the server.
     pub(crate) fn hurt(&self, signal: Signal) {
-        hurt(self.child.as_ref().expect("it runs"), signal);
+        self.child.as_ref().expect("it runs").hurt(signal);
     }
 
     /// Kills it.
     pub(crate) fn kill(&mut self) {
-        if let Some(mut child) = self.child.take() {
-            let _ = child.kill();
-            let _ = child.wait();
-        }
-    }
-}
-
-impl Drop for PulseAudio {
-    fn drop(&mut self) {
-        self.kill();
+        self.child = None;
     }
 }
