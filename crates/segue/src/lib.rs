@@ -70,6 +70,7 @@ fn perform(cli: &Cli) -> Result<ExitCode, Failure> {
         Verb::Send(args) => client::send::send(args),
         Verb::Stop(args) => client::stop::stop(args),
         Verb::Status(args) => client::status::status(args),
+        Verb::Chaos(args) => client::chaos::chaos(args),
         Verb::Doctor(args) => doctor::doctor(args, &Config::load(cli.config.as_deref())?),
         Verb::Devices(args) => client::devices::devices(args),
         Verb::Worker | Verb::Control | Verb::Prover | Verb::Rtkit => {

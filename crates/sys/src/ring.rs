@@ -124,6 +124,13 @@ impl<W: Words> Ring<W> {
         Entry::Whole { tag }
     }
 
+    /// The words of entry `number`: `[n + 1] [tag] [hash] [payload…]`.
+    #[must_use]
+    pub fn words_of(&self, number: u64) -> std::ops::Range<usize> {
+        let at = self.place(number);
+        at..at + HEAD + self.payload
+    }
+
     fn place(&self, number: u64) -> usize {
         self.base + (number % self.depth as u64) as usize * (HEAD + self.payload)
     }

@@ -159,6 +159,12 @@ impl Slot {
         Some(Self { areas: [area(first), area(second)], ring, region, entry_words })
     }
 
+    /// The words of the region that hold block `number`, if it is there. `[any]`
+    #[must_use]
+    pub fn words_of(&self, number: u64) -> std::ops::Range<usize> {
+        self.ring.words_of(number)
+    }
+
     /// The region, to hand its descriptor on and to write the dying note.
     #[must_use]
     pub fn region(&self) -> &Region {

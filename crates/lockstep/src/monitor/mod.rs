@@ -14,6 +14,8 @@ mod keep;
 mod observe;
 mod primary;
 mod respawn;
+#[cfg(test)]
+mod table;
 
 pub use act::{Action, perform};
 pub use cause::{Evidence, signal_name};

@@ -7,7 +7,7 @@ use super::{Monitor, Process};
 use crate::memory::status::{Change, Counter};
 
 /// Late blocks among the last 64 that cost a primary its role.
-const LATE_MAX: u32 = 16;
+pub(super) const LATE_MAX: u32 = 16;
 
 impl Monitor {
     /// The primary is gone: the one who is furthest takes its place; counted once.

@@ -5,9 +5,9 @@
 //! later and later, at most once a second: a killer at the door must not silence the show.
 
 const MS: u64 = 1_000_000;
-const FIRST_DELAY_NS: u64 = 100 * MS;
-const DELAY_MAX_NS: u64 = 1_000 * MS;
-const OWN_MAX: u32 = 3;
+pub(super) const FIRST_DELAY_NS: u64 = 100 * MS;
+pub(super) const DELAY_MAX_NS: u64 = 1_000 * MS;
+pub(super) const OWN_MAX: u32 = 3;
 /// Who lived this long in lockstep has shown that the place is good.
 const PROVEN_NS: u64 = 1_000 * MS;
 

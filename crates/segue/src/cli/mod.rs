@@ -3,6 +3,7 @@
 // The comments here are the help that people read: brackets are options, not links.
 #![allow(rustdoc::broken_intra_doc_links)]
 
+pub(crate) mod chaos;
 pub(crate) mod config;
 pub(crate) mod device;
 pub(crate) mod duration;
@@ -17,6 +18,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 
+use chaos::ChaosArgs;
 use device::{Device, parse_period};
 use duration::{parse as parse_duration, parse_bytes};
 use endpoint::Endpoints;
@@ -71,6 +73,8 @@ pub(crate) enum Verb {
     Stop(StopArgs),
     /// What is going on in a running engine
     Status(StatusArgs),
+    /// Hurts a running engine on purpose, by seed, and reports what was heard
+    Chaos(ChaosArgs),
     /// What this machine lacks for steady sound, and why there is none, with the cure
     Doctor(DoctorArgs),
     /// What can be played on, and which of it `auto` takes

@@ -1,5 +1,6 @@
 //! What talks to a running engine from outside: messages over OSC, a look at its memory.
 
+pub(crate) mod chaos;
 pub(crate) mod conversation;
 pub(crate) mod demo;
 pub(crate) mod devices;

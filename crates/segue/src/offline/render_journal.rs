@@ -51,7 +51,7 @@ pub(super) fn render(args: &RenderArgs) -> Result<ExitCode, Failure> {
 }
 
 /// Whether another build wrote the journal; refused unless that was `expected`.
-fn of_another_build(header: &Header, expected: bool) -> Result<bool, Failure> {
+pub(super) fn of_another_build(header: &Header, expected: bool) -> Result<bool, Failure> {
     let other = header.build != build::VERSION || header.layout != build::layout();
     let theirs = format!("the journal was written by Segue {}", header.build);
     let bad = |text: String| Err(Failure::new(Exit::BadInput, text));
@@ -76,7 +76,7 @@ fn of_another_build(header: &Header, expected: bool) -> Result<bool, Failure> {
 
 /// The rack of a journal. The plan of another build is its own affair: the patch is compiled
 /// again, as this build understands it.
-fn player_of(header: &Header, other: bool) -> Result<(Setup, Player), Failure> {
+pub(super) fn player_of(header: &Header, other: bool) -> Result<(Setup, Player), Failure> {
     let bad = |text: String| Failure::new(Exit::BadInput, text);
     let setup = Setup {
         rate: header.rate,
@@ -98,7 +98,7 @@ fn player_of(header: &Header, other: bool) -> Result<(Setup, Player), Failure> {
 
 /// What was found to be poison is known before the first block: a verdict may have been written
 /// behind a block that was made up because of it.
-fn load_verdicts(path: &Path, player: &mut Player) -> Result<(), Failure> {
+pub(super) fn load_verdicts(path: &Path, player: &mut Player) -> Result<(), Failure> {
     let mut journal = JournalReader::open(path).map_err(opened)?;
     // Damage is met again, and told, when the music has come there.
     while let Ok(Some(record)) = journal.next() {
@@ -268,7 +268,8 @@ fn report(
     Ok(if differs { Exit::No } else { Exit::Done }.into())
 }
 
-fn opened(error: JournalError) -> Failure {
+/// What a journal that cannot be opened means.
+pub(super) fn opened(error: JournalError) -> Failure {
     match &error {
         JournalError::Io { source, .. } => Failure::new(Exit::of_input(source), error.to_string()),
         _ => Failure::new(Exit::BadInput, error.to_string()),

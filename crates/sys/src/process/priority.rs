@@ -77,21 +77,25 @@ pub fn ask_realtime(urgency: Urgency) -> io::Result<()> {
 /// down waits for ordinary threads, which it must not keep from running. `[any]`
 pub fn be_ordinary() {
     super::wishes::forget();
-    // To take less is granted to everybody, to take back that children start without is not.
-    let _ = schedule(0, libc::SCHED_OTHER | libc::SCHED_RESET_ON_FORK, 0);
+    // To take less is granted to everybody.
+    let _ = reschedule(0, Scheduling { level: 0, takes_turns: false });
 }
 
-/// Gives a thread of this user that has more the priority `level`, which everybody may.
+/// Schedules a thread of this user anew, also one of another process; what it starts begins
+/// without priority. To take priority away is granted to everybody. 0 is the calling thread.
 /// `[control]`
 ///
 /// # Errors
 /// What the kernel says: that it has less, is of another user, or has ended.
-pub fn lower_realtime(thread: u32, level: i32) -> io::Result<()> {
-    let policy = match scheduling(thread) {
-        Some(Scheduling { takes_turns: true, .. }) => libc::SCHED_RR,
-        _ => libc::SCHED_FIFO,
+pub fn reschedule(thread: u32, to: Scheduling) -> io::Result<()> {
+    let policy = match to {
+        Scheduling { level: 0, .. } => libc::SCHED_OTHER,
+        Scheduling { takes_turns: true, .. } => libc::SCHED_RR,
+        Scheduling { takes_turns: false, .. } => libc::SCHED_FIFO,
     };
-    schedule(thread as libc::pid_t, policy | libc::SCHED_RESET_ON_FORK, level)
+    let level = to.level.cast_signed();
+    // To take back that children start without is refused.
+    schedule(thread.cast_signed(), policy | libc::SCHED_RESET_ON_FORK, level)
 }
 
 fn schedule(thread: libc::pid_t, policy: i32, level: i32) -> io::Result<()> {
@@ -196,7 +200,7 @@ pub fn processors() -> usize {
 mod tests {
     use std::thread;
 
-    use super::{Urgency, ask_realtime, is_realtime};
+    use super::{Scheduling, Urgency, ask_realtime, is_realtime};
 
     #[test]
     fn playout_is_more_urgent_than_the_monitor_and_standbys_than_the_primary() {
@@ -228,7 +232,7 @@ mod tests {
         let level = |of| super::scheduling(of).map(|it| it.level);
         if granted {
             assert_eq!(level(other), Some(68));
-            super::lower_realtime(other, 3).unwrap();
+            super::reschedule(other, Scheduling { level: 3, takes_turns: true }).unwrap();
             assert_eq!(level(other), Some(3));
         } else {
             assert_eq!(level(other), Some(0));

@@ -174,7 +174,11 @@ impl Patron {
             match lacks(priority::scheduling(thread), level) {
                 Lack::Nothing => {}
                 // A thread that has ended meanwhile needs nothing any more.
-                Lack::TooMuch => drop(priority::lower_realtime(thread, level.cast_signed())),
+                Lack::TooMuch => {
+                    let less = Scheduling { level, takes_turns: true };
+                    // Whoever has ended meanwhile has less.
+                    let _ = priority::reschedule(thread, less);
+                }
                 Lack::Priority => match self.ask(Ask::Grant { pid, thread, level }) {
                     Err(_) if priority::scheduling(thread).is_none() => {}
                     answer => last = Ok(answer?),

@@ -1,7 +1,7 @@
 //! Workers and control hurt in every way there is; heard: nothing.
 
 mod own;
-mod poison;
+pub(crate) mod poison;
 mod proof;
 
 use rosc::OscType;

@@ -1,0 +1,173 @@
+//! `segue chaos`: hurts a running engine on purpose, by seed, and finds out whether anybody could
+//! have heard it.
+//!
+//! What was heard is what the journal says was played, block by block; it is held against what
+//! the commands in it render to. Not verified: what a device made of it.
+
+mod draw;
+mod report;
+mod strike;
+mod vitals;
+
+use std::io;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use segue_lockstep::memory::status::{Counter, Fact};
+use segue_lockstep::snapshot::Health;
+use segue_sys::clock;
+
+use super::status::{Seen, pause};
+use super::visit;
+use crate::cli::chaos::{ChaosArgs, Fault};
+use crate::control::memo::Memo;
+use crate::exit::{Exit, Failure};
+use crate::host::door::Visit;
+use crate::offline::compare::{Compared, compare};
+use draw::{Blow, campaign};
+use report::{End, Report, Struck};
+use vitals::Vitals;
+
+/// How often the engine is looked at.
+const LOOK_EVERY: Duration = Duration::from_millis(1);
+/// How long it may take until nothing is left of a blow.
+const HEALING: Duration = Duration::from_secs(30);
+/// How long the journal may be behind what was played.
+const JOURNAL: Duration = Duration::from_secs(5);
+
+/// Hurts, waits until it is whole again, goes on; then compares.
+pub(crate) fn chaos(args: &ChaosArgs) -> Result<ExitCode, Failure> {
+    let seed = args.seed.unwrap_or_else(|| fastrand::u64(..));
+    let faults = args.faults.clone().unwrap_or_else(|| Fault::UNHEARD.to_vec());
+    let length = args.length.unwrap_or(Duration::from_secs(30));
+    let every = args.every.unwrap_or(Duration::from_secs(1));
+    let blows = campaign(seed, &faults, length, every);
+    let visit = visit(&args.engine)?;
+    journal(&visit)?;
+    if !until(HEALING, || is_whole(&visit)) {
+        let problems = Seen::look(&visit).snapshot.problems.join("; ");
+        let text = format!("the engine is not whole to begin with: {problems}");
+        return Err(Failure::new(Exit::TryAgain, text));
+    }
+    eprintln!("seed {seed}: {} blows in {:.0} s of music", blows.len(), length.as_secs_f64());
+    let mut report = Report::begin(seed, Toll::of(&visit));
+    let from = visit.orders.playhead();
+    for blow in &blows {
+        if !wait_for(&visit, from, blow.at) {
+            return Err(Failure::new(Exit::Unavailable, "the engine has ended meanwhile"));
+        }
+        let struck = hurt(&visit, blow)?;
+        report.deaths(&visit.status.deaths());
+        if !report.struck(&struck) {
+            break;
+        }
+    }
+    report.end(Toll::of(&visit), heard(&visit, from..visit.orders.playhead())?);
+    report.show(args.json);
+    Ok(if report.is_unheard() { Exit::Done } else { Exit::No }.into())
+}
+
+/// What an engine has gone through, and what it holds.
+struct Toll {
+    failovers: u64,
+    deaths: u64,
+    none_reads: u64,
+    restarts: u64,
+    vitals: Vitals,
+}
+
+impl Toll {
+    fn of(visit: &Visit) -> Self {
+        Self {
+            failovers: visit.status.counter(Counter::Failovers),
+            deaths: visit.status.counter(Counter::Deaths),
+            none_reads: visit.status.counter(Counter::NoneReads),
+            restarts: restarts(visit),
+            vitals: Vitals::of(visit.pid),
+        }
+    }
+}
+
+/// The journal that is being written.
+fn journal(visit: &Visit) -> Result<PathBuf, Failure> {
+    let path = Memo::read(&visit.inbox).and_then(|memo| memo.journal);
+    let path = path.ok_or_else(|| {
+        let text = "the engine keeps no journal, so nobody can tell what was heard; start it \
+                    without --no-journal";
+        Failure::new(Exit::NoInput, text)
+    })?;
+    // Its own folder, where the path is not from the root on.
+    let folder = std::fs::read_link(format!("/proc/{}/cwd", visit.pid)).unwrap_or_default();
+    Ok(folder.join(path))
+}
+
+/// Waits until the music is so far from block `from`; false if the engine has ended.
+fn wait_for(visit: &Visit, from: u64, at: Duration) -> bool {
+    let blocks = at.as_secs_f64() * f64::from(visit.shape.rate) / 64.0;
+    while visit.orders.playhead() < from + blocks as u64 {
+        if visit.ended(LOOK_EVERY) {
+            return false;
+        }
+    }
+    true
+}
+
+fn hurt(visit: &Visit, blow: &Blow) -> Result<Struck, Failure> {
+    let (deaths, restarts) = (visit.status.counter(Counter::Deaths), restarts(visit));
+    let began_ns = clock::monotonic_ns();
+    if let Err(error) = strike::strike(visit, blow) {
+        if error.kind() == io::ErrorKind::PermissionDenied {
+            let text = format!("'{}' is not permitted: {error}", blow.fault.word());
+            return Err(Failure::new(Exit::Permission, text));
+        }
+        // Whoever was meant has ended between the look and the blow.
+        return Ok(Struck { fault: blow.fault, end: End::Missed });
+    }
+    let is_noticed = || match blow.fault {
+        Fault::Kill | Fault::All => visit.status.counter(Counter::Deaths) > deaths,
+        Fault::Control | Fault::Hang => self::restarts(visit) > restarts,
+        // It may be over before anybody notices.
+        Fault::Stop | Fault::Slow | Fault::Memory | Fault::Corrupt => true,
+    };
+    let is_whole = until(HEALING, || is_noticed() && is_whole(visit));
+    let took = Duration::from_nanos(clock::monotonic_ns() - began_ns);
+    let end = if is_whole { End::Whole(took) } else { End::Unhealed };
+    Ok(Struck { fault: blow.fault, end })
+}
+
+fn restarts(visit: &Visit) -> u64 {
+    visit.status.fact(Fact::ControlRestarts)
+}
+
+/// Whether all slots are in lockstep and control answers.
+fn is_whole(visit: &Visit) -> bool {
+    let is_ok = Seen::look(visit).snapshot.health == Health::Ok;
+    is_ok && visit.status.fact(Fact::ControlState) == 1
+}
+
+/// Looks until it is so, for so long at most.
+fn until(patience: Duration, mut is_so: impl FnMut() -> bool) -> bool {
+    let until_ns = clock::monotonic_ns() + patience.as_nanos() as u64;
+    while !is_so() {
+        if clock::monotonic_ns() >= until_ns {
+            return false;
+        }
+        pause(LOOK_EVERY);
+    }
+    true
+}
+
+/// What was heard, once the journal has all of it.
+fn heard(visit: &Visit, blocks: std::ops::Range<u64>) -> Result<Compared, Failure> {
+    let count = blocks.end - blocks.start;
+    let mut compared = Ok(Compared::default());
+    until(JOURNAL, || {
+        compared = journal(visit).and_then(|path| compare(&path, blocks.clone()));
+        !matches!(&compared, Ok(compared) if compared.blocks < count)
+    });
+    compared.map(|mut compared| {
+        compared.unknown += count.saturating_sub(compared.blocks);
+        compared
+    })
+}
