@@ -4,7 +4,6 @@
 //! of `devices` on servers of their own. A test waits for what it wants to see;
 //! [`engine::DEADLINE`] only ends what will never come.
 
-mod chaos;
 mod client;
 mod devices;
 mod engine;

@@ -1,7 +1,8 @@
 //! Workers and control hurt in every way there is; heard: nothing.
 
+mod chaos;
 mod own;
-pub(crate) mod poison;
+mod poison;
 mod proof;
 
 use rosc::OscType;

@@ -6,7 +6,7 @@ use crate::client::Client;
 use crate::engine::{Engine, FAULTY, Start, counter, is_whole};
 
 /// Sends the harm to all replicas alike.
-pub(crate) fn poison(client: &Client, mode: &str, phase: &str) {
+pub(super) fn poison(client: &Client, mode: &str, phase: &str) {
     let set = |param: &str, value: OscType| client.send(&format!("/mod/bad/{param}"), &[value]);
     set("mode", OscType::String(mode.into()));
     set("phase", OscType::String(phase.into()));

@@ -5,10 +5,10 @@ use std::process::Stdio;
 use rosc::OscType;
 use serde_json::Value;
 
+use super::poison::poison;
 use crate::client::Client;
 use crate::devices::servers::Process;
 use crate::engine::{Engine, FAULTY, Start, playhead, primary, segue};
-use crate::faults::poison::poison;
 
 /// A patch that never repeats: a block at the wrong place is another block.
 const PATCH: &str = "segue = 1
