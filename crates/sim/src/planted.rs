@@ -287,6 +287,12 @@ pub const PLANTED: &[Planted] = &[
         "hash::words(mark.block, state) == hash + 1 && self",
     ),
     lives(
+        "a joiner compares no states",
+        JOIN,
+        "if differs && own.disagrees().is_none() {",
+        "if differs && own.disagrees().is_some() {",
+    ),
+    lives(
         "a joiner compares nothing",
         JOIN,
         "Some(facts) if facts.hash == mine.hash =>",

@@ -19,6 +19,11 @@ pub const POISON: u64 = 0x50_4f_49_53_4f_4e;
 const ARMED: usize = WORDS - 2;
 const BYPASSED: usize = WORDS - 1;
 
+/// A word that is heard of only every so many blocks, and the one that counts them.
+const ASLEEP: usize = 70;
+const CLOCK: usize = 71;
+const AWAKE_BLOCKS: u64 = 256;
+
 /// How poison works.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Poison {
@@ -32,6 +37,8 @@ pub enum Poison {
     LoopInRender,
     /// It changes the state of one process silently: the one named where the part else is.
     Stain,
+    /// The same where it is not heard for a while.
+    QuietStain,
 }
 
 /// What a poisoned process does instead of going on.
@@ -82,7 +89,8 @@ impl Instrument for Toy {
                 0 => die(Agony::Crash),
                 1 => die(Agony::Loop),
                 4 if payload[2] == u64::from(self.process) => self.state[40] ^= 1 << 7,
-                4 => {}
+                5 if payload[2] == u64::from(self.process) => self.state[ASLEEP] ^= 1 << 7,
+                4 | 5 => {}
                 how => self.state[ARMED] = (how - 1) << 32 | (payload[2] + 1),
             }
         }
@@ -102,6 +110,10 @@ impl Instrument for Toy {
                 die(if self.state[ARMED] >> 32 == 1 { Agony::Crash } else { Agony::Loop });
             }
             self.stir(part as usize, u64::from(part));
+        }
+        self.state[CLOCK] += 1;
+        if self.state[CLOCK].is_multiple_of(AWAKE_BLOCKS) {
+            self.stir(0, self.state[ASLEEP]);
         }
         let before = self.state[0] ^ self.state[1] ^ self.state[2] ^ self.state[3];
         for frame in 0..BLOCK_FRAMES {

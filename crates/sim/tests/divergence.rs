@@ -81,3 +81,27 @@ fn of_two_a_primary_that_goes_wrong_is_heard_until_it_is_judged_and_no_longer() 
         assert!(world.counter(NoneReads) < 20, "seed {seed}: {}", world.counter(NoneReads));
     }
 }
+
+/// What is wrong in a state and not heard yet is found by the hash of the whole state, also by
+/// the joiner that has to judge: what it renders is the same for a while.
+#[test]
+fn of_two_an_error_that_is_not_heard_yet_is_judged_like_one_that_is() {
+    for seed in 0..10 {
+        let mut world = world(400 + seed, 2);
+        let blocks = world.chance.below(40);
+        world.run(blocks);
+        let primary = world.orders.primary().expect("somebody goes first");
+        let pid = world.child(primary).expect("a worker").pid();
+        world.checker.tolerated = 40;
+        assert!(world.send(&[poison(Poison::QuietStain, pid)]));
+        world.run_ns(300 * MS);
+        let told = world.status.deaths();
+        let overruled = told.iter().filter(|death| death.cause.contains("trusted checkpoint"));
+        let slots: Vec<u64> = overruled.map(|death| death.slot).collect();
+        assert_eq!(slots, [primary as u64], "seed {seed}: {}", world.describe());
+        world.settle();
+        world.checker.tolerated = world.checker.wrong;
+        world.run(600);
+        assert_eq!(world.counter(Divergences), world.counter(Deaths), "seed {seed}");
+    }
+}

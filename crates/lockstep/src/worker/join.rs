@@ -8,7 +8,7 @@ use super::{Leave, Worker};
 use crate::instrument::Instrument;
 use crate::memory::checkpoint::{Area, Mark};
 use crate::memory::orders::{Found, LOG_DEPTH};
-use crate::memory::slot::{Phase, RING_DEPTH};
+use crate::memory::slot::{Phase, RING_DEPTH, Slot};
 
 use segue_sys::hash;
 
@@ -129,6 +129,24 @@ impl<I: Instrument> Worker<I> {
         // Caught up first: where the others have gone wrong since, they agreed before.
         if self.agree.1 >= AGREE_BLOCKS && self.next >= self.parts.orders.playhead() {
             self.enter(Phase::Lockstep);
+        }
+    }
+
+    /// Compares the whole state, by its hash, with what those in lockstep had before this block:
+    /// what is wrong in it may not be heard for long.
+    pub(super) fn compare_states(&self, hash: u64) {
+        let own = &self.parts.slots[self.parts.slot];
+        let theirs = |(other, place): (usize, &Slot)| {
+            let counts = other != self.parts.slot
+                && place.generation() == self.parts.orders.generation(other)
+                && place.phase() == Phase::Lockstep;
+            let hashes = place.state_hashes();
+            hashes.into_iter().flatten().find(|(block, _)| counts && *block == self.next)
+        };
+        let hashes = || self.parts.slots.iter().enumerate().filter_map(theirs);
+        let differs = hashes().next().is_some() && hashes().all(|(_, it)| it != hash);
+        if differs && own.disagrees().is_none() {
+            own.set_disagrees(self.next);
         }
     }
 

@@ -168,7 +168,11 @@ impl Life {
         };
         self.world.checker.tolerated = self.world.checker.wrong + borne;
         self.world.endanger("block ");
-        if self.world.send(&[poison(Poison::Stain, pid)]) {
+        if self.world.chance.one_in(2) {
+            let _ = self.world.send(&[poison(Poison::QuietStain, pid)]);
+            self.note("silent corruption that is not heard at once");
+        } else {
+            let _ = self.world.send(&[poison(Poison::Stain, pid)]);
             self.note("silent corruption");
         }
         if self.world.chance.one_in(3) {
