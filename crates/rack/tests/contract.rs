@@ -189,6 +189,34 @@ fn every_corner_of_the_panel_is_finite_and_bounded() {
     });
 }
 
+/// S29: what is too large for numbers at an inlet, and no number at all behind it, is gone from
+/// every smoother and filter as soon as it is gone from the inlet.
+#[test]
+fn what_is_no_number_sticks_nowhere() {
+    for spec in catalog().iter().filter(|spec| !["out", "fault"].contains(&spec.name)) {
+        for inlet in spec.inlets {
+            let text = format!(
+                "{SOURCES}[env]\ntype = \"adsr\"\nattack = 0\nrelease = 1\n[m]\ntype = \"{}\"\n\
+                 {} = \"a * 0.5 + env * 3e38 + env * 3e38\"\n[out]\nin = \"m * 0.5\"\n",
+                spec.name, inlet.name
+            );
+            let [mut hurt, mut spared] = [Bench::new(&text), Bench::new(&text)];
+            hurt.gate("env", 1.0);
+            let heard = [hurt.left(100), spared.left(100)];
+            assert!(heard[0].iter().all(|sample| sample.is_finite()), "{text}");
+            hurt.gate("env", 0.0);
+            for bench in [&mut hurt, &mut spared] {
+                bench.left(400);
+            }
+            let resets = hurt.rack.notes().resets;
+            let after = [hurt.left(200), spared.left(200)];
+            assert_eq!(hurt.rack.notes().resets, resets, "{text}");
+            let close = after[0].iter().zip(&after[1]).all(|(a, b)| (a - b).abs() < 1e-3);
+            assert!(close, "it sounds as if nothing had been: {text}");
+        }
+    }
+}
+
 /// Invariant 2.
 #[test]
 fn rendering_and_applying_allocate_nothing() {
