@@ -34,7 +34,8 @@ struct Stretch {
 pub(crate) struct Tail {
     /// Where replay begins; none: with the plan, at block 0.
     pub(crate) base: Option<Checkpoint>,
-    /// The records of the log since, without the closing fade; whole bundles.
+    /// The records of the log since, without the closing fade; of the last bundle the end of the
+    /// file may have cut off some.
     pub(crate) commands: Vec<Command>,
     /// Commands that were never applied, by number.
     pub(crate) quarantined: Vec<u64>,
@@ -213,9 +214,6 @@ impl Scan {
         let before = commands.iter().take_while(|command| command.block < block).count();
         let cursor = from + before as u64;
         hashes.retain(|(at, _)| *at < block);
-        // The end of the file may have cut a bundle in two.
-        let whole = commands.iter().rposition(|command| command.more == 0);
-        commands.truncate(whole.map_or(0, |last| last + 1).max(before));
         commands.retain(|command| faded.is_none_or(|(number, _)| command.number != number));
         let Self { quarantined, bypasses, .. } = self;
         Some(Tail { base, commands, quarantined, bypasses, hashes, block, cursor, damage })

@@ -69,6 +69,20 @@ impl Journal {
     }
 }
 
+/// What was in the log and not heard yet when a show stopped is what the next begins with.
+pub(crate) fn assert_due_is_kept(journals: &[Journal]) {
+    for (round, pair) in journals.windows(2).enumerate() {
+        let due = pair[0].commands.iter().filter(|command| command.block >= pair[1].start);
+        let due: Vec<&Command> = due.collect();
+        // The end of the file may have cut a bundle in two.
+        let whole = due.iter().rposition(|command| command.more == 0).map_or(0, |last| last + 1);
+        assert!(pair[1].commands.len() >= whole, "round {round}");
+        for (old, new) in due[..whole].iter().zip(&pair[1].commands) {
+            assert_eq!((old.payload, pair[1].start), (new.payload, new.block), "round {round}");
+        }
+    }
+}
+
 /// Writes the show of all these journals as the one that nobody had interrupted: of each what
 /// comes before the next. Gives how many blocks it has; every one must be known.
 pub(crate) fn write(journals: &[Journal], path: &Path) -> u64 {

@@ -70,11 +70,14 @@ fn assert_rendered(folder: &Path, round: usize) {
     assert!(live[78..both] == again[78..both], "round {round} differs from its journal");
 }
 
+/// The journals of so many engines.
+fn journals(folder: &Path, rounds: usize) -> Vec<Journal> {
+    (1..=rounds).map(|round| Journal::read(&numbered(folder, "show", "journal", round))).collect()
+}
+
 /// The show of so many engines, rendered as if it had been one: gives what was found.
 fn undisturbed(folder: &Path, rounds: usize) -> Value {
-    let journals: Vec<Journal> = (1..=rounds)
-        .map(|round| Journal::read(&numbered(folder, "show", "journal", round)))
-        .collect();
+    let journals = journals(folder, rounds);
     let whole = folder.join("whole.journal");
     let blocks = merge::write(&journals, &whole);
     let mut render = segue();
@@ -148,6 +151,7 @@ fn a_show_whose_supervisor_is_killed_at_any_moment_goes_on_as_if_it_had_not_been
     engine.play_on(300);
     let ended = engine.stop();
     assert_eq!(ended.status.code(), Some(0), "{}", ended.log);
+    merge::assert_due_is_kept(&journals(ended.folder.path(), KILLS + 1));
     (1..=KILLS + 1).for_each(|round| assert_rendered(ended.folder.path(), round));
     let found = undisturbed(ended.folder.path(), KILLS + 1);
     assert_eq!(found["blocks_differing"], 0, "{found}");
@@ -189,6 +193,26 @@ fn parameters_and_what_is_due_later_are_kept_and_status_says_from_where() {
     assert!(engine.must(&["status"]).contains("resumed from"));
     let ended = engine.stop();
     assert_rendered(ended.folder.path(), 2);
+    assert_eq!(undisturbed(ended.folder.path(), 2)["blocks_differing"], 0);
+}
+
+/// On a timeline this slow a block takes two thirds of a second.
+#[test]
+fn what_was_in_the_log_and_not_heard_yet_is_heard_first() {
+    let engine = first(folder()).arg("--device").arg("freewheel:0.002x").play();
+    let client = Client::new(engine.port());
+    let mut seed = Seed(1);
+    (0..5).for_each(|_| play(&client, &mut seed));
+    client.sync(1);
+    journalled(&engine);
+    let folder = kill(engine);
+    let engine = first(folder).play();
+    engine.play_on(100);
+    let ended = engine.stop();
+    let journals = journals(ended.folder.path(), 2);
+    let due = journals[0].commands.iter().filter(|it| it.block >= journals[1].start).count();
+    assert!(due > 0, "it was killed before they were heard");
+    merge::assert_due_is_kept(&journals);
     assert_eq!(undisturbed(ended.folder.path(), 2)["blocks_differing"], 0);
 }
 
