@@ -196,10 +196,11 @@ fn parameters_and_what_is_due_later_are_kept_and_status_says_from_where() {
     assert_eq!(undisturbed(ended.folder.path(), 2)["blocks_differing"], 0);
 }
 
-/// On a timeline this slow a block takes two thirds of a second.
+/// On a timeline this slow it takes eight seconds until a command is heard.
 #[test]
 fn what_was_in_the_log_and_not_heard_yet_is_heard_first() {
-    let engine = first(folder()).arg("--device").arg("freewheel:0.002x").play();
+    let slow = ["--device", "freewheel:0.01x", "--lead", "64"];
+    let engine = slow.into_iter().fold(first(folder()), Start::arg).play();
     let client = Client::new(engine.port());
     let mut seed = Seed(1);
     (0..5).for_each(|_| play(&client, &mut seed));
