@@ -18,13 +18,10 @@ use segue_sys::{Access, clock, fatal, process};
 use super::outcome::Cost;
 use super::program::{self, Block};
 use super::trial::Report;
-use super::{GENERATION, Hello};
+use super::{GENERATION, Hello, PASSES};
 use crate::exit::{Exit, Failure};
 use crate::host::wire::{self, MESSAGE_BYTES_MAX, Regions};
 use crate::host::worker::GROWTH_BYTES;
-
-/// Passes after which a block that was too dear in each is believed to be.
-const PASSES: usize = 5;
 
 /// A pass ends at a block beyond the budget by so much: the rest would only take longer.
 const HOPELESS: u64 = 8;
@@ -60,7 +57,7 @@ fn prove() -> io::Result<()> {
         eprintln!("this prover is not confined: {error}");
     }
     let report = match stand(&plans, &shape, &hello) {
-        Ok(stand) => stand.prove(&slot, hello.budget_ns),
+        Ok(stand) => stand.prove(&slot, hello.budget_ns, hello.passes),
         Err(why) => Report::Unfit(why),
     };
     socket.send(&wire::encode(&report)?, &[])
@@ -98,14 +95,14 @@ struct Stand {
 
 impl Stand {
     /// Plays the program until it is known what to answer.
-    fn prove(mut self, slot: &Slot, budget_ns: Option<u64>) -> Report {
+    fn prove(mut self, slot: &Slot, budget_ns: Option<u64>, least: u32) -> Report {
         let budget_ns = budget_ns.unwrap_or(u64::MAX);
         let mut costs = vec![u64::MAX; self.program.len()];
-        for _ in 0..PASSES {
+        for pass in 1..=PASSES {
             if let Some(bad) = self.pass(slot, budget_ns, &mut costs) {
                 return bad;
             }
-            if costs.iter().all(|cost| *cost <= budget_ns) {
+            if pass >= least && costs.iter().all(|cost| *cost <= budget_ns) {
                 break;
             }
         }

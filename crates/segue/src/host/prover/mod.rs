@@ -33,6 +33,9 @@ use trial::{Report, Seen, Trial};
 /// How much of a block rendering may need, in per cent of the time a block lasts.
 pub(crate) const SHARE_PERCENT: u64 = 60;
 
+/// Passes after which a block that was too dear in each is believed to be.
+const PASSES: u32 = 5;
+
 /// The generation of who sits at the scratch slot: there is one guest only.
 const GENERATION: u64 = 1;
 
@@ -54,6 +57,8 @@ struct Hello {
     state_bytes: u64,
     /// Nanoseconds a block may take; none where there is no clock.
     budget_ns: Option<u64>,
+    /// Passes at least.
+    passes: u32,
 }
 
 /// What is to be proved.
@@ -65,6 +70,8 @@ pub(crate) struct Case {
     pub(crate) setup: Setup,
     /// Whether a clock waits for each block.
     pub(crate) clock: bool,
+    /// Passes at least: one proves, more make the figure steady.
+    pub(crate) passes: u32,
 }
 
 /// A proof under way.
@@ -80,7 +87,7 @@ pub(crate) struct Prover {
 impl Prover {
     /// Begins the proof of a plan that is in `plans`.
     pub(crate) fn begin(case: &Case, plans: &Region, spawner: &Spawner) -> io::Result<Self> {
-        let Case { plan, setup, clock } = *case;
+        let Case { plan, setup, clock, passes } = *case;
         let shape = Shape {
             slots: 1,
             channels: usize::from(setup.channels),
@@ -97,6 +104,7 @@ impl Prover {
             shape: (&shape).into(),
             state_bytes: setup.state_bytes as u64,
             budget_ns: clock.then(|| shape.block_ns() * SHARE_PERCENT / 100),
+            passes,
         };
         Ok(Self {
             sitter: Sitter::order("prover", GENERATION, spawner),
@@ -161,7 +169,7 @@ pub(crate) fn prove(plan: &[u8], setup: &Setup) -> io::Result<Outcome> {
     let region = Region::shared("segue-plans", Plans::words())?;
     let plans = Plans::new(region).ok_or_else(|| io::Error::other("no room for a plan"))?;
     plans.write(0, plan).map_err(io::Error::other)?;
-    let case = Case { plan: 0, setup: *setup, clock: true };
+    let case = Case { plan: 0, setup: *setup, clock: true, passes: PASSES };
     let mut prover = Prover::begin(&case, plans.region(), &spawner)?;
     let mut ready = Vec::new();
     loop {

@@ -321,7 +321,7 @@ impl Watch {
 
     /// Begins a proof; one under way is forgotten, with who asked for it.
     fn prove(&mut self, plan: u64) {
-        let case = Case { plan, setup: self.settings.setup(), clock: !self.freewheel };
+        let case = Case { plan, setup: self.settings.setup(), clock: !self.freewheel, passes: 1 };
         match Prover::begin(&case, self.regions.plans.region(), &self.spawner) {
             Ok(prover) => self.prover = Some((plan, prover)),
             Err(error) => {
