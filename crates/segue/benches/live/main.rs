@@ -2,7 +2,7 @@
 //!
 //! Parts can be named: `cargo bench --bench live -- failover traffic`. The long runs are
 //! `cargo bench --bench live -- steady --minutes 10` and `… -- jack --minutes 60 --period 64
-//! --lead 2`. All but `jack` play on the device `null`. Figures are printed, never asserted.
+//! --lead 2`. All but `jack` and `pulse` play on the device `null`. Figures are printed, never asserted.
 
 mod comeback;
 mod engine;
@@ -10,6 +10,7 @@ mod failover;
 mod idle;
 mod jack;
 mod osc;
+mod pulse;
 mod steady;
 mod table;
 mod traffic;
@@ -19,7 +20,7 @@ use std::time::Duration;
 /// What the long runs are asked for.
 type Part = (&'static str, fn(jack::Wish));
 
-const PARTS: [Part; 7] = [
+const PARTS: [Part; 8] = [
     ("failover", |_| failover::measure()),
     ("comeback", |_| comeback::measure()),
     ("osc", |_| osc::measure()),
@@ -27,6 +28,7 @@ const PARTS: [Part; 7] = [
     ("traffic", |_| traffic::measure()),
     ("steady", |wish| steady::measure(wish.length)),
     ("jack", jack::measure),
+    ("pulse", pulse::measure),
 ];
 
 fn main() {

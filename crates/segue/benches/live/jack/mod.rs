@@ -8,7 +8,7 @@
 mod compare;
 mod server;
 mod stalls;
-mod watch;
+pub(crate) mod watch;
 
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -26,7 +26,7 @@ use watch::Watch;
 
 /// A dozen saws through moving filters, so that a block costs what one of a piece does, and two
 /// sines of their own, so that no second is like another.
-const PATCH: &str = "segue = 1
+pub(crate) const PATCH: &str = "segue = 1
 drift_a = { type = \"osc\", freq = 0.1371 }
 drift_b = { type = \"osc\", freq = 0.0917 }
 saw_a   = { type = \"osc\", shape = \"saw\", freq = 110.31, voices = 3, spread = 9 }
@@ -73,7 +73,7 @@ pub(crate) fn measure(wish: Wish) {
     drop(busy);
     report(&engine, wish, kills);
     table::title("  from sealing a block to its first copy, us", &watch::COLUMNS);
-    latency.print();
+    table::row("", &latency.values(), 0);
     stalls.report();
     // The last that is played gets to the far end.
     engine.play_on(750);
@@ -144,10 +144,10 @@ fn kill_for(engine: &Engine, length: Duration) -> u64 {
 }
 
 /// A loop for each processor, polite and endless.
-struct Busy(Vec<Child>);
+pub(crate) struct Busy(Vec<Child>);
 
 impl Busy {
-    fn begin() -> Self {
+    pub(crate) fn begin() -> Self {
         let begin = |_| {
             let mut command = Command::new("nice");
             command.args(["sh", "-c", "while :; do :; done"]).spawn().expect("a shell")

@@ -15,22 +15,21 @@ use segue_sys::process::priority::{self, Urgency};
 use segue_sys::{clock, futex};
 
 use crate::engine::Engine;
-use crate::table;
 
-/// The columns of [`Latency::print`].
-pub(super) const COLUMNS: [&str; 5] = ["blocks", "p50", "p99", "p99.9", "max"];
+/// The columns of [`Latency::values`].
+pub(crate) const COLUMNS: [&str; 5] = ["blocks", "p50", "p99", "p99.9", "max"];
 
 /// Blocks that can be under way at a time.
 const UNDER_WAY: usize = 256;
 const WAIT_MAX: Duration = Duration::from_millis(10);
 
-pub(super) struct Watch {
+pub(crate) struct Watch {
     end: Arc<AtomicBool>,
     thread: JoinHandle<Latency>,
 }
 
 impl Watch {
-    pub(super) fn begin(engine: &Engine) -> Self {
+    pub(crate) fn begin(engine: &Engine) -> Self {
         let end = Arc::new(AtomicBool::new(false));
         let (told, orders, slots) = (end.clone(), engine.orders.clone(), engine.slots.clone());
         let thread = thread::spawn(move || {
@@ -41,7 +40,7 @@ impl Watch {
         Self { end, thread }
     }
 
-    pub(super) fn finish(self) -> Latency {
+    pub(crate) fn finish(self) -> Latency {
         self.end.store(true, Relaxed);
         self.thread.join().expect("it only looks")
     }
@@ -71,7 +70,7 @@ fn watch(orders: &Orders, slots: &[Slot], end: &AtomicBool) -> Latency {
 }
 
 /// How many took how long, in bins of 5 us.
-pub(super) struct Latency {
+pub(crate) struct Latency {
     counts: Vec<u64>,
     max_us: f64,
     blocks: u64,
@@ -100,9 +99,9 @@ impl Latency {
         (found.unwrap_or(BINS) + 1) as f64 * BIN_US
     }
 
-    pub(super) fn print(&self) {
+    /// The values of [`COLUMNS`].
+    pub(crate) fn values(&self) -> Vec<f64> {
         let parts = [0.5, 0.99, 0.999].map(|part| self.at(part));
-        let values = [self.blocks as f64, parts[0], parts[1], parts[2], self.max_us];
-        table::row("", &values, 0);
+        vec![self.blocks as f64, parts[0], parts[1], parts[2], self.max_us]
     }
 }

@@ -7,6 +7,7 @@ use crate::devices::servers::jack::Jackd;
 use crate::devices::{SECOND, begin, replay};
 use crate::engine::{playhead, primary};
 
+/// S24, S50: a period of any length, also one longer than the lead.
 #[test]
 fn periods_short_long_and_odd_play_the_same() {
     for period in [16, 64, 441, 1024, 4096] {

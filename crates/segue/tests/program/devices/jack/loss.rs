@@ -7,7 +7,7 @@ use rustix::process::Signal;
 use super::{BLOCK, device, hear, problems, wait_jack};
 use crate::devices::servers::jack::Jackd;
 use crate::devices::{SECOND, begin, replay};
-use crate::engine::{Engine, counter, playhead, segue};
+use crate::engine::{Engine, counter, playhead, primary, segue, send_signal};
 
 /// Lets a second of music pass on the timer.
 fn play_on_by_timer(engine: &Engine) {
@@ -41,6 +41,7 @@ fn a_server_that_is_killed_and_started_again_is_heard_where_the_music_is_by_then
     assert!(after.from as u64 > before.end() as u64 + SECOND, "{before:?} {after:?}");
 }
 
+/// S16, S21, S22, S51: a worker dies while nobody asks for frames; then two could drive.
 #[test]
 fn a_server_that_stands_still_for_two_seconds_costs_two_seconds_of_sound() {
     let Some(mut server) = Jackd::start(48_000, 1024) else { return };
@@ -49,6 +50,8 @@ fn a_server_that_stands_still_for_two_seconds_costs_two_seconds_of_sound() {
     before.wait(SECOND / 2);
     server.hurt(Signal::STOP);
     engine.wait("the loss is told", |status| counter(status, "device_losses") == 1);
+    engine.hurt(primary(&engine.status()), Signal::KILL);
+    engine.wait_whole(1);
     play_on_by_timer(&engine);
     engine.play_on(SECOND / BLOCK);
     server.hurt(Signal::CONT);
@@ -64,6 +67,23 @@ fn a_server_that_stands_still_for_two_seconds_costs_two_seconds_of_sound() {
     let heard = before.stretches_of(&replay);
     let after = after.one_stretch_of(&replay);
     assert!(after.from as u64 > heard[0].end() as u64 + SECOND, "{heard:?} {after:?}");
+}
+
+/// S61: on waking everybody seems overdue.
+#[test]
+fn an_engine_that_was_suspended_accuses_nobody_and_plays_on() {
+    let Some(mut server) = Jackd::start(48_000, 1024) else { return };
+    let engine = begin(server.engine("jack"));
+    let from = playhead(&wait_jack(&engine));
+    let supervisor = Some(u64::from(engine.pid()));
+    send_signal(supervisor, Signal::STOP);
+    // Nobody answers, for as long as one waits for an answer.
+    assert!(!engine.ask(&["status"]).status.success());
+    send_signal(supervisor, Signal::CONT);
+    engine.wait("it plays on", |status| playhead(status) > from + 500);
+    let status = wait_jack(&engine);
+    assert_eq!(counter(&status, "deaths") + counter(&status, "failovers"), 0, "{status:#}");
+    hear(&mut server, engine);
 }
 
 #[test]
