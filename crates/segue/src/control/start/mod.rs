@@ -30,7 +30,7 @@ use crate::offline::{self, build};
 
 /// A share of what may be kept: a journal is followed by another one, so that the oldest can go.
 /// It is not longer than can be gone through in a moment, which is what `--resume` does.
-const JOURNALS_KEPT: u64 = 16;
+const JOURNALS_KEPT: u64 = 32;
 
 /// What a control process begins with.
 pub(super) struct Beginning {

@@ -196,6 +196,30 @@ fn parameters_and_what_is_due_later_are_kept_and_status_says_from_where() {
     assert_eq!(undisturbed(ended.folder.path(), 2)["blocks_differing"], 0);
 }
 
+/// Whoever dies while its journal begins leaves one that nobody can go on with.
+#[test]
+fn a_journal_that_only_begins_is_passed_over_and_said() {
+    let engine = first(folder()).play();
+    engine.must(&["send", "/mod/osc/freq", "321"]);
+    journalled(&engine);
+    let mut folder = kill(engine);
+    for fault in ["0:30", "1:50"] {
+        let ended = first(folder).env("SEGUE_FAULT_JOURNAL", fault).begin().ended();
+        assert_eq!(ended.status.code(), None, "{}", ended.log);
+        folder = ended.folder;
+    }
+    let engine = Start::again(folder).play();
+    let status = engine.status();
+    let from = status["engine"]["resumed_from"]["journal"].as_str().unwrap_or_default();
+    assert!(from.ends_with("show.journal"), "{status:#}");
+    let problems = status["problems"].to_string();
+    for name in ["show-2.journal is passed over", "show-3.journal is passed over"] {
+        assert!(problems.contains(name), "{problems}");
+    }
+    assert_eq!(engine.must(&["send", "/mod/osc/freq"]).trim(), "/mod/osc/freq 321.0");
+    assert_eq!(engine.stop().status.code(), Some(0));
+}
+
 /// On a timeline this slow it takes eight seconds until a command is heard.
 #[test]
 fn what_was_in_the_log_and_not_heard_yet_is_heard_first() {
