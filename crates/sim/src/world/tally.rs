@@ -1,8 +1,9 @@
 //! The tally: what must be so at every moment of a world, whatever is done to it.
 //!
 //! *Verified*: every death was caused, and is told as what caused it; one failover for each
-//! primary that went; every death counted once; the timeline never stands while somebody could
-//! drive it, and is never driven twice. *Not verified*: which of two harms done at once killed.
+//! primary that went; every death counted once; of what two had agreed on, one is within reach;
+//! the timeline never stands while somebody could drive it, and is never driven twice. *Not
+//! verified*: which of two harms done at once killed.
 
 use std::collections::VecDeque;
 
@@ -106,6 +107,8 @@ impl World {
         }
         let first = self.orders.primary();
         assert_eq!(first, self.tally.first, "one primary");
+        let former = self.orders.formerly_trusted().map(|(block, _)| block);
+        assert!(former <= Some(self.orders.playhead()), "nothing trusted is within reach");
         let state = first.map(|slot| self.monitor.state(slot));
         let fits = matches!(state, None | Some(State::Lockstep | State::Joining));
         assert!(fits, "a primary that is {state:?}");
