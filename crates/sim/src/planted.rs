@@ -135,7 +135,13 @@ pub const PLANTED: &[Planted] = &[
         "let sits = || place.generation() == generation;",
         "-p segue-sim --test failover a_joiner_that_boasts",
     ),
-    lives("no majority", PLAYOUT, "if self.shape.slots < 3 {", "if self.shape.slots < 30 {"),
+    tests(
+        "no majority",
+        PLAYOUT,
+        "if self.shape.slots < 3 {",
+        "if self.shape.slots < 30 {",
+        "-p segue-sim --test divergence not_heard_for_a_block",
+    ),
     lives(
         "one standby outvotes the primary",
         PLAYOUT,
