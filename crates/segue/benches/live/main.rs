@@ -2,7 +2,8 @@
 //!
 //! Parts can be named: `cargo bench --bench live -- failover traffic`. The long runs are
 //! `cargo bench --bench live -- steady --minutes 10` and `… -- jack --minutes 60 --period 64
-//! --lead 2`. All but `jack` and `pulse` play on the device `null`. Figures are printed, never asserted.
+//! --lead 2`. All but `jack` and `pulse` play on the device `null`. Figures are
+//! printed, never asserted.
 
 mod comeback;
 mod engine;
