@@ -21,8 +21,9 @@ use seccompiler::{
     TargetArch,
 };
 
-/// Calls that reach other processes, new connections, or the kernel's rarer doors.
-const REFUSED: [libc::c_long; 34] = [
+/// Calls that reach other processes, new connections, what files are besides their bytes, or the
+/// kernel's rarer doors.
+const REFUSED: &[libc::c_long] = &[
     libc::SYS_open_by_handle_at,
     libc::SYS_memfd_create,
     libc::SYS_socket,
@@ -47,20 +48,48 @@ const REFUSED: [libc::c_long; 34] = [
     libc::SYS_process_vm_readv,
     libc::SYS_process_vm_writev,
     libc::SYS_process_madvise,
-    libc::SYS_mount,
-    libc::SYS_umount2,
-    libc::SYS_chroot,
+    libc::SYS_shmget,
+    libc::SYS_shmat,
+    libc::SYS_msgget,
+    libc::SYS_semget,
+    libc::SYS_mq_open,
+    libc::SYS_truncate,
+    libc::SYS_fchmodat,
+    libc::SYS_fchownat,
+    libc::SYS_utimensat,
+    libc::SYS_setxattr,
+    libc::SYS_lsetxattr,
+    libc::SYS_removexattr,
+    libc::SYS_lremovexattr,
     libc::SYS_mknodat,
     libc::SYS_symlinkat,
+    libc::SYS_mount,
+    libc::SYS_umount2,
+    libc::SYS_move_mount,
+    libc::SYS_open_tree,
+    libc::SYS_fsopen,
+    libc::SYS_pivot_root,
+    libc::SYS_chroot,
     libc::SYS_bpf,
     libc::SYS_perf_event_open,
     libc::SYS_io_uring_setup,
     libc::SYS_userfaultfd,
     libc::SYS_keyctl,
+    libc::SYS_add_key,
+    libc::SYS_request_key,
+    libc::SYS_init_module,
+    libc::SYS_finit_module,
+    libc::SYS_delete_module,
+    libc::SYS_kexec_load,
+    libc::SYS_reboot,
+    libc::SYS_swapon,
+    libc::SYS_settimeofday,
+    libc::SYS_clock_settime,
+    libc::SYS_sethostname,
 ];
 
-/// Calls that open or change files, and take connections: nothing for who only computes.
-const FILES: [libc::c_long; 10] = [
+/// Calls that open, name or remove files, and take connections: nothing for who only computes.
+const FILES: &[libc::c_long] = &[
     libc::SYS_openat,
     libc::SYS_openat2,
     libc::SYS_accept,
@@ -69,15 +98,26 @@ const FILES: [libc::c_long; 10] = [
     libc::SYS_renameat2,
     libc::SYS_linkat,
     libc::SYS_mkdirat,
-    libc::SYS_fchmodat,
-    libc::SYS_fchownat,
 ];
 
 /// Both under the older names that some machines have beside them.
 #[cfg(target_arch = "x86_64")]
-const REFUSED_TOO: [libc::c_long; 2] = [libc::SYS_fork, libc::SYS_vfork];
+const REFUSED_TOO: &[libc::c_long] = &[
+    libc::SYS_fork,
+    libc::SYS_vfork,
+    libc::SYS_chmod,
+    libc::SYS_chown,
+    libc::SYS_lchown,
+    libc::SYS_utime,
+    libc::SYS_utimes,
+    libc::SYS_futimesat,
+    libc::SYS_mknod,
+    libc::SYS_symlink,
+    libc::SYS_iopl,
+    libc::SYS_ioperm,
+];
 #[cfg(target_arch = "x86_64")]
-const FILES_TOO: [libc::c_long; 8] = [
+const FILES_TOO: &[libc::c_long] = &[
     libc::SYS_open,
     libc::SYS_creat,
     libc::SYS_unlink,
@@ -88,9 +128,9 @@ const FILES_TOO: [libc::c_long; 8] = [
     libc::SYS_link,
 ];
 #[cfg(not(target_arch = "x86_64"))]
-const REFUSED_TOO: [libc::c_long; 0] = [];
+const REFUSED_TOO: &[libc::c_long] = &[];
 #[cfg(not(target_arch = "x86_64"))]
-const FILES_TOO: [libc::c_long; 0] = [];
+const FILES_TOO: &[libc::c_long] = &[];
 
 /// What the newest kernel this was written for can refuse; an older one refuses what it knows.
 const NEWEST: ABI = ABI::V6;
@@ -102,7 +142,7 @@ const NEWEST: ABI = ABI::V6;
 /// `Unsupported` where the kernel or the processor knows no such filter, else what the kernel
 /// says; nothing has changed then.
 pub fn confine() -> io::Result<()> {
-    refuse(REFUSED.iter().chain(&REFUSED_TOO).chain(&FILES).chain(&FILES_TOO))
+    refuse(REFUSED.iter().chain(REFUSED_TOO).chain(FILES).chain(FILES_TOO))
 }
 
 /// The same for one who keeps files and serves sockets: it may open files and take connections.
@@ -111,7 +151,7 @@ pub fn confine() -> io::Result<()> {
 /// # Errors
 /// As for [`confine`].
 pub fn confine_server() -> io::Result<()> {
-    refuse(REFUSED.iter().chain(&REFUSED_TOO))
+    refuse(REFUSED.iter().chain(REFUSED_TOO))
 }
 
 fn refuse<'a>(calls: impl Iterator<Item = &'a libc::c_long>) -> io::Result<()> {
@@ -244,6 +284,14 @@ mod tests {
         // SAFETY: as above, to its own thread, which is how a process aborts.
         let sent = unsafe { libc::syscall(libc::SYS_tgkill, own, thread, libc::SIGURG) };
         assert_eq!(sent, 0, "itself");
+        let path = std::env::current_exe().unwrap();
+        let rights = std::fs::metadata(&path).map(|it| it.permissions());
+        refused("the rights of a file", std::fs::set_permissions(&path, rights.unwrap()));
+        refused("a link", std::os::unix::fs::symlink(&path, "/tmp/segue-broke-out"));
+        // SAFETY: a name that ends in 0, of a file that is not there.
+        let cut = unsafe { libc::truncate(c"/tmp/segue-no-such-file".as_ptr(), 0) };
+        let error = std::io::Error::last_os_error();
+        assert_eq!((cut, error.kind()), (-1, PermissionDenied), "the length of a file");
         let memory = std::fs::OpenOptions::new().write(true).open(format!("/proc/{number}/mem"));
         refused("the memory of another", memory.map(drop));
         let limit = rustix::process::prlimit(
