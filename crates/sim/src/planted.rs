@@ -140,7 +140,7 @@ pub const PLANTED: &[Planted] = &[
         PLAYOUT,
         "if self.shape.slots < 3 {",
         "if self.shape.slots < 30 {",
-        "-p segue-sim --test divergence not_heard_for_a_block",
+        "-p segue-sim --test divergence the_majority_is_played",
     ),
     lives(
         "one standby outvotes the primary",

@@ -46,6 +46,19 @@ fn of_three_the_one_that_differs_is_outvoted_and_not_heard_for_a_block() {
     }
 }
 
+/// The same while nobody judges: what the two others have is played instead.
+#[test]
+fn of_three_the_majority_is_played_also_while_the_monitor_is_away() {
+    let mut world = world(3, 3);
+    world.monitor_suspended = true;
+    stain(&mut world, true);
+    world.run(100);
+    world.monitor_suspended = false;
+    world.settle();
+    world.run(300);
+    assert_eq!((world.checker.wrong, world.counter(Divergences)), (0, 1));
+}
+
 #[test]
 fn of_two_a_standby_that_goes_wrong_is_replaced_and_not_heard() {
     let mut world = world(2, 2);
