@@ -342,6 +342,9 @@ mod tests {
         let names: Vec<_> = command.get_subcommands().map(|it| it.get_name()).collect();
         let listed = ["demo", "run", "render", "check", "modules", "send", "stop", "status"];
         assert_eq!(names[..8], listed);
-        assert_eq!(names[8..], ["doctor", "devices", "worker", "control", "prover", "rtkit"]);
+        assert_eq!(
+            names[8..],
+            ["chaos", "doctor", "devices", "worker", "control", "prover", "rtkit"]
+        );
     }
 }
