@@ -86,7 +86,7 @@ fn run(seat: ControlSeat) -> Result<Exit, Failure> {
         eprintln!("control is not confined: {error}");
     }
     #[cfg(feature = "fault")]
-    crate::host::fault::when_control_is_confined(&seat.settings.show);
+    crate::host::fault::when_control_is_confined(&seat.settings.show, seat.generation);
     seat.inbox.set_ready(seat.generation);
     let exit = serve(seat, desk, Clerk::new(memo, orders_out), &news, drops);
     // Only its panic could be learned from this, and that has ended the process already.

@@ -76,9 +76,10 @@ pub(super) fn when_confined(slot: u32) {
     }
 }
 
-/// The same for control, where it says `control`; within `show` it must be able to write.
-pub(crate) fn when_control_is_confined(show: &std::path::Path) {
-    if is_named("control") {
+/// The same for control, where it says `control:GENERATION`; within `show` it must be able to
+/// write.
+pub(crate) fn when_control_is_confined(show: &std::path::Path, generation: u64) {
+    if is_named(&format!("control:{generation}")) {
         let (parent, own) = (rustix::process::getppid(), show.join("own"));
         let memory = parent.map(|pid| format!("/proc/{}/mem", pid.as_raw_nonzero()));
         let open = |path: String| std::fs::OpenOptions::new().write(true).open(path).is_ok();

@@ -201,16 +201,23 @@ fn a_worker_that_tries_to_break_out_reaches_nothing() {
     assert_eq!(tried["exit_code"], 3);
 }
 
-/// Nor does a control that was taken over by what it is sent; its own folder it may write. Where a
-/// kernel cannot keep it to its folders, that is said, and it goes on.
+/// Nor does a control that was taken over by what it is sent, the first as its successor; its own
+/// folder it may write. Where a kernel cannot keep it to its folders, that is said, and it goes on.
 #[test]
 fn a_control_that_tries_to_break_out_reaches_nothing() {
-    let start = Start::new().arg(patch("first.toml")).env("SEGUE_FAULT_CONFINED", "control");
-    let ended = start.begin().ended();
+    let by = |who: &str| Start::new().arg(patch("first.toml")).env("SEGUE_FAULT_CONFINED", who);
+    let ended = by("control:1").begin().ended();
     if ended.log.contains("control may open whatever its user may") {
         eprintln!("skipped: this kernel has no Landlock");
         return;
     }
     assert!(ended.log.contains("broke out: []"), "{}", ended.log);
     assert_eq!(ended.status.code(), Some(70), "the first control did not come to play");
+    let engine = by("control:2").play();
+    send_signal(engine.wait_whole(0)["control"]["pid"].as_u64(), Signal::KILL);
+    let status = engine.wait("the third has come", |status| status["control"]["generation"] == 3);
+    assert_eq!(counter(&status, "deaths"), 0, "{status:#}");
+    assert!(engine.log().contains("broke out: []"), "{}", engine.log());
+    engine.must(&["send", "/sync", "1"]);
+    engine.stop().assert_identical();
 }
