@@ -74,7 +74,8 @@ const OBSERVE: &str = "lockstep/src/monitor/observe.rs";
 
 /// All of them. Not among them, because a second guard holds what they would let through: the
 /// second look at an entry's number and the order of a ring's stores (the hash, keyed by the
-/// number), blame for a block that was published (the table withdraws the verdict).
+/// number), blame for a block that was published (the table withdraws the verdict), a joiner that
+/// compares no blocks (it compares states).
 pub const PLANTED: &[Planted] = &[
     lives("skip the hash", RING, "|| sealed != seal(number, tag, into)", ""),
     lives(
@@ -299,12 +300,6 @@ pub const PLANTED: &[Planted] = &[
         "if differs && own.disagrees().is_some() {",
     ),
     lives(
-        "a joiner compares nothing",
-        JOIN,
-        "Some(facts) if facts.hash == mine.hash =>",
-        "Some(facts) if facts.hash | mine.hash > 0 =>",
-    ),
-    lives(
         "no failover",
         MONITOR,
         "let cause = evidence.text(&seen.slots[slot].process);",
@@ -343,18 +338,26 @@ pub const PLANTED: &[Planted] = &[
         "[other] if begun.is_some() =>",
         "[other] if begun.is_some() && other > 99 =>",
     ),
-    lives(
+    tests(
         "one vote is enough",
         DIVERGENCE,
         "votes(*it) > values.len() / 2",
         "votes(*it) < values.len() / 2",
+        "-p segue-sim --test divergence outvoted",
     ),
     lives("no joiner takes over", PRIMARY, ".or_else(|| self.arrived(seen))", ""),
     tests(
+        "one checkpoint frees nothing",
+        KEEP,
+        "[] => return,",
+        "[] | [_] => return,",
+        "-p segue-sim --test commands more_commands_than_the_log",
+    ),
+    tests(
         "a damaged cursor frees the log",
         KEEP,
-        "claims[older].1.min(claims[older + 1].1)",
-        "claims[older].1",
+        "=> older.min(newer),",
+        "=> older.max(newer),",
         "-p segue-lockstep --lib keep::",
     ),
     lives(

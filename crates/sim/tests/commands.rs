@@ -114,3 +114,19 @@ fn a_control_that_says_it_has_sent_what_it_cannot_have_is_not_believed() {
     world.run_until("all are applied", |world| world.checker.is_all_applied());
     assert_eq!((world.counter(Applied), world.counter(NoneReads)), (2, 0));
 }
+
+/// With a long period one of two checkpoints lies ahead of the playhead at every look.
+#[test]
+fn whoever_is_alone_hears_more_commands_than_the_log_holds() {
+    let config = Config { slots: 1, lead: 2, period: (4096, 4096), ..Config::default() };
+    let mut world = World::new(67, config);
+    world.settle();
+    let mut sent = 0;
+    while sent < LOG_DEPTH as u64 + 5000 {
+        world.run_until("there is room", |world| world.inbox.room(world.orders.taken()) >= 64);
+        assert!(world.send(&[[sent; 4]; 64]));
+        sent += 64;
+    }
+    world.run_until("all are applied", |world| world.checker.is_all_applied());
+    assert_eq!(world.counter(Applied), sent);
+}

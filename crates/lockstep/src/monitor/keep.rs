@@ -19,9 +19,13 @@ impl Monitor {
             .collect();
         claims.sort_unstable();
         claims.dedup();
-        let Some(older) = claims.len().checked_sub(2) else { return };
-        // One of the two may be damaged, and say that it needs less than it does.
-        let mut keep = claims[older].1.min(claims[older + 1].1);
+        let mut keep = match claims[..] {
+            [] => return,
+            // Whoever is alone and renders far ahead may never show two at once.
+            [(_, only)] => only.min(seen.head.saturating_sub(LOG_DEPTH as u64 / 2)),
+            // One of the two may be damaged, and say that it needs less than it does.
+            [.., (_, older), (_, newer)] => older.min(newer),
+        };
         // The one that two agreed on, unless half the log would be held for it.
         let trusted = claims.iter().rev().find(|(block, _)| Some(*block) <= seen.trusted);
         if let Some((_, cursor)) = trusted

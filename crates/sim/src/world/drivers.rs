@@ -210,7 +210,8 @@ impl World {
                 within: Within::No,
             });
         }
-        let haste = device.haste;
+        // What nobody watches and nobody bounds would run out of the tap.
+        let haste = if self.monitor_suspended { 1 } else { device.haste };
         let Some(stream) = device.stream.filter(|it| !it.lost && it.within == Within::No) else {
             return;
         };

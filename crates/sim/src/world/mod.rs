@@ -262,12 +262,14 @@ impl World {
     pub fn describe(&self) -> String {
         let orders = &self.orders;
         let mut text = format!(
-            "playhead {} sealed {} primary {:?} cleared {} pending {:b}\n",
+            "playhead {} sealed {} primary {:?} cleared {} pending {:b} head {} kept from {}\n",
             orders.playhead(),
             orders.sealed(),
             orders.primary(),
             orders.cleared(),
-            orders.pending()
+            orders.pending(),
+            orders.head(),
+            orders.keep_from()
         );
         for (slot, place) in self.slots.iter().enumerate() {
             text += &format!(
@@ -280,6 +282,10 @@ impl World {
                 place.published(),
                 self.children[slot].as_ref().map(|child| &child.process),
             );
+        }
+        for (slot, place) in self.slots.iter().enumerate() {
+            let marks = place.areas().clone().map(|area| area.claim());
+            text += &format!("slot {slot}: cursor {} checkpoints {marks:?}\n", place.cursor());
         }
         for death in self.status.deaths().iter().rev().take(8) {
             let (slot, lived_ms) = (death.slot, death.lived_ns / 1_000_000);
