@@ -15,8 +15,9 @@ use crate::files::journal::{Header, JournalError, JournalReader, Record};
 use crate::files::wav::numbered;
 use crate::offline::build;
 
-/// How long the engine that wrote a journal may take to be gone: it was killed a moment ago.
-const WRITER_GONE: Duration = Duration::from_secs(2);
+/// How long the engine that wrote a journal may take to be gone: it was killed a moment ago, and
+/// the kernel ends nobody who waits for a disk before the disk has answered.
+const WRITER_GONE: Duration = Duration::from_secs(10);
 /// How often it is looked whether it is.
 const LOOK: Duration = Duration::from_millis(5);
 

@@ -137,7 +137,16 @@ impl Start {
     /// Starts it and waits until it listens.
     pub(crate) fn begin(mut self) -> Engine {
         self.command.stderr(Stdio::piped()).stdout(Stdio::null());
-        let mut child = self.command.spawn().expect("the program starts");
+        let mut child = loop {
+            match self.command.spawn() {
+                // A copy of the program, which a child that another test has just forked still
+                // holds open for writing, until it is another program.
+                Err(error) if error.kind() == std::io::ErrorKind::ExecutableFileBusy => {
+                    std::thread::yield_now();
+                }
+                started => break started.expect("the program starts"),
+            }
+        };
         let stderr = child.stderr.take().expect("stderr is piped");
         let log = Arc::new(Mutex::new(String::new()));
         let port = follow_log(stderr, log.clone());
