@@ -351,7 +351,7 @@ pub const PLANTED: &[Planted] = &[
         KEEP,
         "[] => return,",
         "[] | [_] => return,",
-        "-p segue-sim --test commands more_commands_than_the_log",
+        "-p segue-lockstep --lib keep::",
     ),
     tests(
         "a damaged cursor frees the log",

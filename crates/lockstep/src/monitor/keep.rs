@@ -77,13 +77,17 @@ mod tests {
     }
 
     fn kept(slots: Vec<SlotSeen>) -> Vec<Action> {
+        kept_at(1000, slots)
+    }
+
+    fn kept_at(head: u64, slots: Vec<SlotSeen>) -> Vec<Action> {
         let shape = Shape { slots: 2, channels: 2, rate: 48_000, state_words: 1 };
         let mut monitor = Monitor::new(Config { shape, build: 1, lead: 4 });
         for guest in &mut monitor.guests {
             guest.invite(1);
             guest.enter(State::Lockstep, 1);
         }
-        let (playhead, sealed, head) = (96, 100, 1000);
+        let (playhead, sealed) = (96, 100);
         let (now_ns, lateness, revive) = (1, 0, 0);
         let (freewheel, period_blocks) = (false, 1);
         let seen = Observation {
@@ -108,6 +112,13 @@ mod tests {
         let ahead = [Some((112, 900)), Some((96, 800))];
         let behind = [Some((80, 700)), Some((64, 600))];
         assert_eq!(kept(vec![slot(950, ahead), slot(950, behind)]), [Action::KeepFrom(700)]);
+    }
+
+    #[test]
+    fn one_checkpoint_alone_frees_what_lies_more_than_half_a_log_back() {
+        let one = || vec![slot(59_000, [Some((96, 50_000)), Some((112, 51_000))])];
+        assert_eq!(kept_at(60_000, one()), [Action::KeepFrom(60_000 - (1 << 15))]);
+        assert_eq!(kept_at(30_000, one()), []);
     }
 
     #[test]

@@ -210,8 +210,7 @@ impl World {
                 within: Within::No,
             });
         }
-        // What nobody watches and nobody bounds would run out of the tap.
-        let haste = if self.monitor_suspended { 1 } else { device.haste };
+        let haste = device.haste;
         let Some(stream) = device.stream.filter(|it| !it.lost && it.within == Within::No) else {
             return;
         };
