@@ -22,7 +22,7 @@ pub(crate) struct ChaosArgs {
     /// One blow each [default: 1s]
     #[arg(long, value_name = "TIME", value_parser = parse_duration)]
     pub(crate) every: Option<Duration>,
-    /// What is drawn from [default: all but `all`]
+    /// What is drawn from [default: all but `poison` and `all`]
     #[arg(long, value_name = "FAULT,…", value_delimiter = ',')]
     pub(crate) faults: Option<Vec<Fault>>,
     /// Reports as JSON
@@ -47,6 +47,8 @@ pub(crate) enum Fault {
     Hang,
     /// Bits flip in what a worker has published
     Corrupt,
+    /// A command that kills whoever applies it, to a module of type `fault` in the patch
+    Poison,
     /// SIGKILL to all workers at once: this is heard, as a fade and back in time
     All,
 }
@@ -73,6 +75,7 @@ impl Fault {
             Self::Control => "control",
             Self::Hang => "hang",
             Self::Corrupt => "corrupt",
+            Self::Poison => "poison",
             Self::All => "all",
         }
     }

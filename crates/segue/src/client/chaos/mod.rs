@@ -5,6 +5,7 @@
 //! the commands in it render to. Not verified: what a device made of it.
 
 mod draw;
+mod poison;
 mod report;
 mod strike;
 mod vitals;
@@ -26,6 +27,7 @@ use crate::exit::{Exit, Failure};
 use crate::host::door::Visit;
 use crate::offline::compare::{Compared, compare};
 use draw::{Blow, campaign};
+use poison::Poison;
 use report::{End, Report, Struck};
 use vitals::Vitals;
 
@@ -50,6 +52,10 @@ pub(crate) fn chaos(args: &ChaosArgs) -> Result<ExitCode, Failure> {
         let text = format!("the engine is not whole to begin with: {problems}");
         return Err(Failure::new(Exit::TryAgain, text));
     }
+    let mut poison = match faults.contains(&Fault::Poison) {
+        true => Some(Poison::find(&args.engine, &visit)?),
+        false => None,
+    };
     eprintln!("seed {seed}: {} blows in {:.0} s of music", blows.len(), length.as_secs_f64());
     let mut report = Report::begin(seed, Toll::of(&visit));
     let from = visit.orders.playhead();
@@ -57,7 +63,7 @@ pub(crate) fn chaos(args: &ChaosArgs) -> Result<ExitCode, Failure> {
         if !wait_for(&visit, from, blow.at) {
             return Err(Failure::new(Exit::Unavailable, "the engine has ended meanwhile"));
         }
-        let struck = hurt(&visit, blow)?;
+        let struck = hurt(&visit, blow, poison.as_mut())?;
         report.deaths(&visit.status.deaths());
         if !report.struck(&struck) {
             break;
@@ -113,10 +119,15 @@ fn wait_for(visit: &Visit, from: u64, at: Duration) -> bool {
     true
 }
 
-fn hurt(visit: &Visit, blow: &Blow) -> Result<Struck, Failure> {
+fn hurt(visit: &Visit, blow: &Blow, poison: Option<&mut Poison>) -> Result<Struck, Failure> {
     let (deaths, restarts) = (visit.status.counter(Counter::Deaths), restarts(visit));
+    let judged = Poison::judged(visit);
     let began_ns = clock::monotonic_ns();
-    if let Err(error) = strike::strike(visit, blow) {
+    let done = match (blow.fault, poison) {
+        (Fault::Poison, Some(poison)) => poison.send(blow.seed),
+        _ => strike::strike(visit, blow),
+    };
+    if let Err(error) = done {
         if error.kind() == io::ErrorKind::PermissionDenied {
             let text = format!("'{}' is not permitted: {error}", blow.fault.word());
             return Err(Failure::new(Exit::Permission, text));
@@ -126,6 +137,7 @@ fn hurt(visit: &Visit, blow: &Blow) -> Result<Struck, Failure> {
     }
     let is_noticed = || match blow.fault {
         Fault::Kill | Fault::All => visit.status.counter(Counter::Deaths) > deaths,
+        Fault::Poison => Poison::judged(visit) > judged,
         Fault::Control | Fault::Hang => self::restarts(visit) > restarts,
         // It may be over before anybody notices.
         Fault::Stop | Fault::Slow | Fault::Memory | Fault::Corrupt => true,

@@ -55,6 +55,8 @@ pub(super) fn strike(visit: &Visit, blow: &Blow) -> io::Result<()> {
         Fault::Control => control(visit)?.signal(Signal::KILL),
         Fault::Hang => control(visit)?.signal(Signal::STOP),
         Fault::Corrupt => corrupt(visit, blow),
+        // Sent, and not done by hand.
+        Fault::Poison => Err(io::ErrorKind::Unsupported.into()),
         Fault::All => {
             let all: Vec<_> = (0..visit.slots.len()).filter_map(|at| guest(visit, at)).collect();
             all.iter().try_for_each(|held| held.signal(Signal::KILL))

@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::poison::poison;
 use crate::client::Client;
 use crate::devices::servers::Process;
-use crate::engine::{Engine, FAULTY, Start, playhead, primary, segue};
+use crate::engine::{Engine, FAULTY, Start, counter, playhead, primary, segue};
 
 /// A patch that never repeats: a block at the wrong place is another block.
 const PATCH: &str = "segue = 1
@@ -52,6 +52,28 @@ fn forty_blows_of_all_kinds_are_not_heard_and_leave_nothing_behind() {
     let grown = after["memory_kib"].as_i64().unwrap() - before["memory_kib"].as_i64().unwrap();
     assert!(grown < 4096, "{grown} KiB in {} deaths", report["deaths"]);
     engine.stop().assert_identical();
+}
+
+/// What is refused is refused by all, and the rest plays on.
+#[test]
+fn commands_that_kill_whoever_applies_them_are_not_heard_among_other_blows() {
+    let engine = Start::new().patch(FAULTY).play();
+    engine.wait_whole(0);
+    let arguments = ["--faults", "poison,kill,control", "--seed", "3", "--for", "6s"];
+    let (code, report, said) = chaos(&engine, &[&arguments[..], &["--every", "300ms"]].concat());
+    assert_eq!(code, Some(0), "{report:#}\n{said}\n{}", engine.log());
+    let poisoned = report["faults"]["poison"]["struck"].as_u64();
+    assert!(poisoned > Some(2), "{report:#}");
+    assert_eq!(Some(counter(&engine.status(), "quarantined")), poisoned);
+    engine.stop().assert_identical();
+}
+
+#[test]
+fn poison_without_a_module_for_it_is_refused() {
+    let engine = Start::new().patch(PATCH).play();
+    let (code, _, said) = chaos(&engine, &["--faults", "poison"]);
+    assert_eq!(code, Some(65), "{said}");
+    assert!(said.contains("'fault'"), "{said}");
 }
 
 /// Of two that differ nobody knows at once who is right: that is heard, and has to be found.
