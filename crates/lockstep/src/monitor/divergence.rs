@@ -120,7 +120,7 @@ impl Monitor {
         held.any(|mark| mark.is_some_and(|(at, _)| at == block))
     }
 
-    fn in_lockstep(&self) -> impl Iterator<Item = usize> + '_ {
+    pub(super) fn in_lockstep(&self) -> impl Iterator<Item = usize> + '_ {
         let guests = self.guests.iter().enumerate();
         guests.filter(|(_, guest)| guest.state == State::Lockstep).map(|(slot, _)| slot)
     }

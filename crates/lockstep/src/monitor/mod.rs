@@ -28,7 +28,7 @@ use crate::memory::slot::{Crumb, Phase};
 use crate::memory::status::{Counter, Death, SlotFacts};
 use crate::memory::verdicts::Verdict;
 use guest::Guest;
-use respawn::Refill;
+use respawn::{Doing, Refill};
 
 /// A tick that comes this much after the last found everybody overdue for no fault of theirs.
 const AWAY_NS: u64 = 200_000_000;
@@ -254,11 +254,10 @@ impl Monitor {
         if self.primary == Some(slot) {
             self.fail_over(slot, &cause, seen, actions);
         }
+        let doing = self.doing(slot, &evidence, &at.process);
         let guest = &mut self.guests[slot];
-        // What a verdict has remedied will not happen to the next one.
-        let failed = evidence.is_own_fault(&at.process) && !guest.judged;
         let lived = guest.lockstep_ns.map(|since| seen.now_ns.saturating_sub(since));
-        let refill = guest.record.bury(failed, lived);
+        let refill = guest.record.bury(doing, lived);
         let mut death = self.death(slot, at, &evidence, cause, seen.now_ns);
         death.done = match refill {
             Refill::After(0) => "replaced at once".to_owned(),
@@ -286,6 +285,19 @@ impl Monitor {
                 guest.enter(State::Empty, seen.now_ns);
             }
             Refill::GiveUp(_) => guest.enter(State::GivenUp, seen.now_ns),
+        }
+    }
+
+    /// Whose doing the end of a guest was.
+    fn doing(&self, slot: usize, evidence: &Evidence, process: &Process) -> Doing {
+        let guest = &self.guests[slot];
+        let was_ready = guest.lockstep_ns.is_some();
+        match evidence {
+            // Of two that differ one had to go; with more the majority has said who is wrong.
+            Evidence::Diverged(_) if was_ready && self.in_lockstep().count() < 2 => Doing::Disputed,
+            // What a verdict has remedied will not happen to the next one.
+            _ if evidence.is_own_fault(process) && !guest.judged => Doing::Own,
+            _ => Doing::Outside,
         }
     }
 

@@ -18,6 +18,18 @@ pub(super) struct Record {
     outside: u32,
 }
 
+/// Whose doing an end was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Doing {
+    /// The guest's own.
+    Own,
+    /// Somebody else's.
+    Outside,
+    /// Nobody knows: it differed from the only other one, and its successor is to say who is
+    /// wrong.
+    Disputed,
+}
+
 /// What to do with the empty place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Refill {
@@ -30,19 +42,20 @@ pub(super) enum Refill {
 impl Record {
     /// A guest has died. `in_lockstep_ns` is how long it was in lockstep, none if it never
     /// was. `[any]`
-    pub(super) fn bury(&mut self, own_fault: bool, in_lockstep_ns: Option<u64>) -> Refill {
-        if !own_fault && in_lockstep_ns.is_some() || in_lockstep_ns > Some(PROVEN_NS) {
+    pub(super) fn bury(&mut self, doing: Doing, in_lockstep_ns: Option<u64>) -> Refill {
+        let was_ready = in_lockstep_ns.is_some();
+        if doing == Doing::Outside && was_ready || in_lockstep_ns > Some(PROVEN_NS) {
             *self = Self::default();
             return Refill::After(0);
         }
-        let (failures, free) = if own_fault {
+        let (failures, free) = if doing == Doing::Own {
             self.own += 1;
             (self.own, 1)
         } else {
             self.outside += 1;
             (self.outside, 3)
         };
-        if own_fault && failures >= OWN_MAX && in_lockstep_ns.is_none() {
+        if doing == Doing::Own && failures >= OWN_MAX && !was_ready {
             return Refill::GiveUp(failures);
         }
         match failures.saturating_sub(free) {
@@ -56,24 +69,24 @@ impl Record {
 
 #[cfg(test)]
 mod tests {
-    use super::{MS, Record, Refill};
+    use super::{Doing, MS, Record, Refill};
 
     #[test]
     fn three_failures_of_its_own_before_ready_are_enough() {
         let mut record = Record::default();
-        assert_eq!(record.bury(true, None), Refill::After(0));
-        assert_eq!(record.bury(true, None), Refill::After(100 * MS));
-        assert_eq!(record.bury(true, None), Refill::GiveUp(3));
+        assert_eq!(record.bury(Doing::Own, None), Refill::After(0));
+        assert_eq!(record.bury(Doing::Own, None), Refill::After(100 * MS));
+        assert_eq!(record.bury(Doing::Own, None), Refill::GiveUp(3));
     }
 
     #[test]
     fn whoever_was_ready_is_replaced_for_ever_but_never_faster() {
         let mut record = Record::default();
         for _ in 0..1000 {
-            assert_eq!(record.bury(false, Some(0)), Refill::After(0));
+            assert_eq!(record.bury(Doing::Outside, Some(0)), Refill::After(0));
         }
         let delays: Vec<u64> = (0..8)
-            .map(|_| match record.bury(true, Some(0)) {
+            .map(|_| match record.bury(Doing::Own, Some(0)) {
                 Refill::After(delay) => delay / MS,
                 Refill::GiveUp(_) => panic!("given up although it was ready"),
             })
@@ -85,12 +98,26 @@ mod tests {
     fn a_killer_at_the_door_is_met_once_a_second_and_never_given_in_to() {
         let mut record = Record::default();
         let delays: Vec<u64> = (0..1000)
-            .map(|_| match record.bury(false, None) {
+            .map(|_| match record.bury(Doing::Outside, None) {
                 Refill::After(delay) => delay / MS,
                 Refill::GiveUp(_) => panic!("given up because of somebody else"),
             })
             .collect();
         assert_eq!(delays[..8], [0, 0, 0, 100, 200, 400, 800, 1000]);
         assert!(delays[8..].iter().all(|delay| *delay == 1000));
+    }
+
+    /// Who is wrong is heard until an arbiter has said so, so the first come at once; a dispute
+    /// that nobody can settle must not become work without end.
+    #[test]
+    fn the_first_arbiters_come_at_once_and_later_ones_later() {
+        let mut record = Record::default();
+        let delays: Vec<u64> = (0..8)
+            .map(|_| match record.bury(Doing::Disputed, Some(0)) {
+                Refill::After(delay) => delay / MS,
+                Refill::GiveUp(_) => panic!("given up while nobody knows"),
+            })
+            .collect();
+        assert_eq!(delays, [0, 0, 0, 100, 200, 400, 800, 1000]);
     }
 }
