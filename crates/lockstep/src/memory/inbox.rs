@@ -110,8 +110,10 @@ impl Inbox {
         INBOX_DEPTH.saturating_sub((self.next(taken) - taken) as usize)
     }
 
-    /// The number of the next command: what says more than can be under way is damaged.
-    fn next(&self, taken: u64) -> u64 {
+    /// The number of the next command; `taken` where the head says more than can be under way, for
+    /// then it is damaged. `[any]`
+    #[must_use]
+    pub fn next(&self, taken: u64) -> u64 {
         let head = self.head();
         let sound = taken..=taken.saturating_add(INBOX_DEPTH as u64);
         if sound.contains(&head) { head } else { taken }

@@ -304,7 +304,8 @@ fn mirror(seat: &ControlSeat, plan: &Plan) -> Mirror {
             tell(record.payload);
         }
     }
-    for number in seat.orders.taken()..seat.inbox.head() {
+    let taken = seat.orders.taken();
+    for number in taken..seat.inbox.next(taken) {
         if let Some(sent) = seat.inbox.take(number) {
             tell(sent.payload);
         }
