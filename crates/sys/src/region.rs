@@ -5,13 +5,14 @@
 //! growing before anybody else learns of it, so no peer can take mapped pages away.
 
 use std::io;
+use std::ops::Range;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::ptr::NonNull;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use rustix::fs::{MemfdFlags, Mode, OFlags, SealFlags};
-use rustix::mm::{MapFlags, ProtFlags};
+use rustix::mm::{Advice, MapFlags, ProtFlags};
 
 use crate::words::Words;
 
@@ -23,6 +24,19 @@ pub enum Access {
     /// Load and store.
     Write,
 }
+
+/// When a mapping has its pages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Pages {
+    Now,
+    OnDemand,
+}
+
+/// Ends the names of regions that have their pages on demand, so that their mappings are known.
+pub(crate) const ON_DEMAND: &str = " on-demand";
+
+/// A multiple of the size of every kernel's pages: of memory a little more may be touched.
+const PAGE_BYTES: usize = 1 << 16;
 
 /// A handle on a region; clones share the mapping.
 #[derive(Clone, Debug)]
@@ -47,11 +61,24 @@ impl Region {
     /// # Errors
     /// What the kernel says to `memfd_create`, `ftruncate`, `mmap` or the seal.
     pub fn shared(name: &str, words: usize) -> io::Result<Self> {
+        Self::make(name, words, Pages::Now)
+    }
+
+    /// The same without its pages: each comes when it is touched first, and only then is it
+    /// locked (`priority::lock_memory`). For room that may never be needed.
+    ///
+    /// # Errors
+    /// As for [`Region::shared`].
+    pub fn shared_on_demand(name: &str, words: usize) -> io::Result<Self> {
+        Self::make(&format!("{name}{ON_DEMAND}"), words, Pages::OnDemand)
+    }
+
+    fn make(name: &str, words: usize, pages: Pages) -> io::Result<Self> {
         let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
         let fd = rustix::fs::memfd_create(name, flags)?;
         rustix::fs::ftruncate(&fd, (words * 8) as u64)?;
         rustix::fs::fcntl_add_seals(&fd, SealFlags::SHRINK | SealFlags::GROW)?;
-        Self::map(fd, words, Access::Write)
+        Self::map(fd, words, Access::Write, pages)
     }
 
     /// Maps a region that another process made and handed over.
@@ -60,20 +87,35 @@ impl Region {
     /// `InvalidData` when the descriptor's size is no whole number of words, else what the
     /// kernel says.
     pub fn adopt(fd: OwnedFd, access: Access) -> io::Result<Self> {
+        Self::take(fd, access, Pages::Now)
+    }
+
+    /// Maps one that was made by [`Region::shared_on_demand`].
+    ///
+    /// # Errors
+    /// As for [`Region::adopt`].
+    pub fn adopt_on_demand(fd: OwnedFd, access: Access) -> io::Result<Self> {
+        Self::take(fd, access, Pages::OnDemand)
+    }
+
+    fn take(fd: OwnedFd, access: Access, pages: Pages) -> io::Result<Self> {
         let bytes = usize::try_from(rustix::fs::fstat(&fd)?.st_size).unwrap_or(0);
         if bytes == 0 || bytes % 8 != 0 {
             let text = format!("a region of {bytes} bytes is no whole number of words");
             return Err(io::Error::new(io::ErrorKind::InvalidData, text));
         }
-        Self::map(fd, bytes / 8, access)
+        Self::map(fd, bytes / 8, access, pages)
     }
 
-    fn map(fd: OwnedFd, words: usize, access: Access) -> io::Result<Self> {
+    fn map(fd: OwnedFd, words: usize, access: Access, pages: Pages) -> io::Result<Self> {
         let protection = match access {
             Access::Read => ProtFlags::READ,
             Access::Write => ProtFlags::READ | ProtFlags::WRITE,
         };
-        let flags = MapFlags::SHARED | MapFlags::POPULATE;
+        let flags = match pages {
+            Pages::Now => MapFlags::SHARED | MapFlags::POPULATE,
+            Pages::OnDemand => MapFlags::SHARED,
+        };
         // SAFETY: a fresh address chosen by the kernel aliases nothing of ours.
         let base = unsafe {
             rustix::mm::mmap(std::ptr::null_mut(), words * 8, protection, flags, &fd, 0)
@@ -96,6 +138,28 @@ impl Region {
     #[must_use]
     pub fn doomed(&self, stores_left: &Arc<AtomicU64>) -> Self {
         Self { mapping: self.mapping.clone(), stores_left: Some(stores_left.clone()) }
+    }
+
+    /// Has the pages of these words there, so that whoever uses them never waits for one. Words
+    /// beyond the region are left out; a heap region has all its pages. `[control]`
+    ///
+    /// # Errors
+    /// What the kernel says; above all that there is no memory.
+    pub fn touch(&self, words: Range<usize>) -> io::Result<()> {
+        let end = words.end.min(self.mapping.words) * 8;
+        // The kernel takes whole pages.
+        let start = words.start * 8 / PAGE_BYTES * PAGE_BYTES;
+        if self.mapping.fd.is_none() || start >= end {
+            return Ok(());
+        }
+        let advice = match self.mapping.access {
+            Access::Read => Advice::LinuxPopulateRead,
+            Access::Write => Advice::LinuxPopulateWrite,
+        };
+        // SAFETY: `start` lies within the mapping, below `end`, which was bounded just now.
+        let from = unsafe { self.mapping.base.cast::<u8>().add(start) };
+        // SAFETY: the range is mapped, and having its pages there changes no word.
+        Ok(unsafe { rustix::mm::madvise(from.as_ptr().cast(), end - start, advice) }?)
     }
 
     /// The descriptor as it was made or adopted; none for a heap region.
@@ -233,5 +297,26 @@ mod tests {
         let owner = Region::shared("segue-test", 2).unwrap();
         let reader = Region::adopt(owner.read_only_fd().unwrap(), Access::Read).unwrap();
         reader.store(0, 1, SeqCst);
+    }
+
+    fn bytes_there(region: &Region) -> u64 {
+        rustix::fs::fstat(region.fd().unwrap()).unwrap().st_blocks as u64 * 512
+    }
+
+    #[test]
+    fn room_on_demand_takes_no_memory_before_it_is_touched_even_when_memory_is_locked() {
+        let owner = Region::shared_on_demand("segue-test", 1 << 22).unwrap();
+        let other = owner.fd().unwrap().try_clone_to_owned().unwrap();
+        let reader = Region::adopt_on_demand(other, Access::Read).unwrap();
+        // Refused without the privilege, and then it takes nothing either.
+        let _ = crate::process::priority::lock_memory();
+        assert_eq!(bytes_there(&owner), 0);
+        owner.touch(1 << 20..(1 << 20) + 9).unwrap();
+        let touched = bytes_there(&owner);
+        assert!((1..=1 << 17).contains(&touched), "{touched}");
+        reader.touch(1 << 20..(1 << 20) + 9).unwrap();
+        assert_eq!(bytes_there(&reader), touched);
+        owner.touch(0..usize::MAX / 8).unwrap();
+        assert_eq!(bytes_there(&owner), 8 << 22);
     }
 }

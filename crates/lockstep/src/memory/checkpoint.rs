@@ -4,6 +4,7 @@
 //! while the area is written, and the hash covers number, cursor and state, so what a killed
 //! writer leaves is no checkpoint. While one area is being written the other is whole.
 
+use std::ops::Range;
 use std::sync::atomic::Ordering::{Acquire, Release};
 
 use segue_sys::{Region, Words, hash};
@@ -38,6 +39,11 @@ impl Area {
     #[must_use]
     pub(crate) fn new(region: Region, base: usize, state_words: usize) -> Self {
         Self { region, base, state_words }
+    }
+
+    /// The words of the region that a state of so many words takes here.
+    pub(crate) fn used(&self, state_words: usize) -> Range<usize> {
+        self.base..self.base + Self::words(state_words.min(self.state_words))
     }
 
     /// Writes a checkpoint; false when the state is longer than the area, which writes

@@ -5,6 +5,7 @@
 //! writes its generation last when it sits down; whoever reads believes nothing under another
 //! generation than the supervisor's orders name.
 
+use std::io;
 use std::sync::atomic::AtomicU32;
 use std::sync::atomic::Ordering::{Acquire, Release};
 
@@ -163,6 +164,17 @@ impl Slot {
     #[must_use]
     pub fn words_of(&self, number: u64) -> std::ops::Range<usize> {
         self.ring.words_of(number)
+    }
+
+    /// Has those pages there that are used with a state of so many words: all but what is left
+    /// of the two areas. `[control]`
+    ///
+    /// # Errors
+    /// What the kernel says; above all that there is no memory.
+    pub fn touch(&self, state_words: usize) -> io::Result<()> {
+        let [first, second] = self.areas.each_ref().map(|area| area.used(state_words));
+        self.region.touch(0..first.end)?;
+        self.region.touch(second)
     }
 
     /// The region, to hand its descriptor on and to write the dying note.

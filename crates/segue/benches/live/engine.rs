@@ -92,7 +92,7 @@ impl Engine {
         command.env(place.variable.0, place.variable.1);
         command.arg("run").arg(patch).args(["--device", place.device, "--osc"]);
         command.arg(format!("127.0.0.1:{port}")).args(["--rate", "48000", "--channels", "2"]);
-        command.args(["--standbys", "1", "--state", "1MiB", "--show"]).arg(folder.path());
+        command.args(["--standbys", "1", "--show"]).arg(folder.path());
         command.args(arguments).stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
         let mut child = command.spawn().expect("the program starts");
         let regions = look(port, &mut child, folder.path());
@@ -226,7 +226,7 @@ fn look(port: u16, child: &mut Child, folder: &Path) -> Vec<Region> {
             door.set_timeout(DEADLINE).expect("a time-out");
             door.send(b"look", &[]).expect("asked");
             let got = door.receive(&mut [0; 1024]).expect("answered");
-            let adopt = |fd| Region::adopt(fd, Access::Read).expect("a region");
+            let adopt = |fd| Region::adopt_on_demand(fd, Access::Read).expect("a region");
             return got.fds.into_iter().map(adopt).collect();
         }
         let over = child.try_wait().expect("a child");

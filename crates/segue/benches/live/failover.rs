@@ -47,7 +47,7 @@ pub(crate) fn measure() {
 }
 
 /// The death with this number, once its successor is in lockstep.
-fn mourned(engine: &Engine, number: u64) -> Death {
+pub(crate) fn mourned(engine: &Engine, number: u64) -> Death {
     let find = |it: &Engine| it.status.deaths().into_iter().find(|death| death.number == number);
     let over =
         |it: &Engine| it.is_whole() && find(it).is_some_and(|death| death.lockstep_again_ns > 0);

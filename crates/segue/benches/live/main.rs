@@ -10,6 +10,7 @@ mod engine;
 mod failover;
 mod idle;
 mod jack;
+mod join;
 mod osc;
 mod pulse;
 mod steady;
@@ -21,9 +22,10 @@ use std::time::Duration;
 /// What the long runs are asked for.
 type Part = (&'static str, fn(jack::Wish));
 
-const PARTS: [Part; 8] = [
+const PARTS: [Part; 9] = [
     ("failover", |_| failover::measure()),
     ("comeback", |_| comeback::measure()),
+    ("join", |_| join::measure()),
     ("osc", |_| osc::measure()),
     ("idle", |_| idle::measure()),
     ("traffic", |_| traffic::measure()),

@@ -95,7 +95,7 @@ pub(crate) fn ask(port: u16) -> Result<Visit, DoorError> {
     let (answer, fds) = say(port, LOOK)?;
     let view: View = postcard::from_bytes(&answer).map_err(|_| DoorError::Strange)?;
     let shape = Shape::from(view.shape);
-    let mut regions = fds.into_iter().map(|fd| Region::adopt(fd, Access::Read));
+    let mut regions = fds.into_iter().map(|fd| Region::adopt_on_demand(fd, Access::Read));
     let mut next = || Ok::<_, DoorError>(regions.next().ok_or(DoorError::Strange)??);
     let orders = Orders::new(next()?).ok_or(DoorError::Strange)?;
     let status = Status::new(next()?).ok_or(DoorError::Strange)?;

@@ -155,7 +155,7 @@ pub(crate) fn take_control_seat() -> io::Result<ControlSeat> {
     let inbox = regions.laid(Access::Write, Inbox::new)?;
     let plans = regions.laid(Access::Write, Plans::new)?;
     let origin = match hello.origin {
-        true => Some(regions.laid(Access::Write, |it| Origin::new(it, &shape))?),
+        true => Some(regions.laid_on_demand(Access::Write, |it| Origin::new(it, &shape))?),
         false => None,
     };
     let orders = regions.laid(Access::Read, Orders::new)?;
@@ -163,7 +163,7 @@ pub(crate) fn take_control_seat() -> io::Result<ControlSeat> {
     let status = regions.laid(Access::Read, Status::new)?;
     let mut slots = Vec::new();
     for _ in 0..shape.slots {
-        slots.push(regions.laid(Access::Read, |it| Slot::new(it, &shape))?);
+        slots.push(regions.laid_on_demand(Access::Read, |it| Slot::new(it, &shape))?);
     }
     let sockets: Vec<OwnedFd> = regions.0.collect();
     let (mut udp, mut tcp) = (Vec::new(), Vec::new());

@@ -116,8 +116,22 @@ impl Regions {
         layout: impl FnOnce(Region) -> Option<T>,
     ) -> io::Result<T> {
         let region = self.next(access)?;
-        layout(region).ok_or_else(|| io::Error::other("a region is too small for its layout"))
+        layout(region).ok_or_else(too_small)
     }
+
+    /// The same of a region that has its pages on demand.
+    pub(super) fn laid_on_demand<T>(
+        &mut self,
+        access: Access,
+        layout: impl FnOnce(Region) -> Option<T>,
+    ) -> io::Result<T> {
+        let region = Region::adopt_on_demand(self.fd()?, access)?;
+        layout(region).ok_or_else(too_small)
+    }
+}
+
+fn too_small() -> io::Error {
+    io::Error::other("a region is too small for its layout")
 }
 
 /// Which build this process is: the file it was started from, so that one rebuilt in place

@@ -124,6 +124,7 @@ fn work() -> Result<std::convert::Infallible, Failure> {
     }
 
     let rack = load(&loads, &shape, hello.state_bytes)?;
+    parts.slots[parts.slot].touch(rack.state().len()).map_err(bug)?;
     let worker = Worker::sit(Played(rack), shape, parts.clone(), hello.build);
     thread::Builder::new()
         .name("socket".into())
@@ -156,13 +157,16 @@ fn take_place(hello: &Hello, shape: &Shape, regions: &mut Regions) -> io::Result
     let mut slots = Vec::new();
     for at in 0..shape.slots {
         let access = if at == slot { Access::Write } else { Access::Read };
-        slots.push(regions.laid(access, |it| Slot::new(it, shape))?);
+        let place = regions.laid_on_demand(access, |it| Slot::new(it, shape))?;
+        // Its own room for checkpoints follows when the plan says how long a state is.
+        place.touch(0)?;
+        slots.push(place);
     }
     let own = slots.get(slot).ok_or_else(|| io::Error::other("there is no such slot"))?;
     own.sit(hello.generation, hello.build);
     fatal::install(own.region().clone(), NOTE_AT, hello.generation, bell)?;
     let origin = match hello.origin {
-        true => Some(regions.laid(Access::Read, |it| Origin::new(it, shape))?),
+        true => Some(regions.laid_on_demand(Access::Read, |it| Origin::new(it, shape))?),
         false => None,
     };
     Ok((Loads { plans, origin }, Parts { orders, slots, slot, generation: hello.generation }))

@@ -2,6 +2,7 @@
 
 use std::io;
 
+use rustix::mm::MlockAllFlags;
 use rustix::process::{Resource, Rlimit};
 
 pub use super::wishes::{refused, wait_for_refusal, wishes};
@@ -148,14 +149,31 @@ fn raised(resource: Resource) -> Option<u64> {
 }
 
 /// Keeps the pages this process has now in memory. Later ones are not included: that would
-/// turn a limit met later into an allocation that fails. The limit in force is raised as far as
-/// it may be.
+/// turn a limit met later into an allocation that fails. Regions that have their pages on demand
+/// are locked page by page, as they come. The limit in force is raised as far as it may be.
 ///
 /// # Errors
 /// Without the privilege, beyond the limit for locked memory.
 pub fn lock_memory() -> io::Result<()> {
     raised(Resource::Memlock);
-    Ok(rustix::mm::mlockall(rustix::mm::MlockAllFlags::CURRENT)?)
+    let all = MlockAllFlags::CURRENT;
+    let Ok(mappings) = std::fs::read_to_string("/proc/self/maps") else {
+        return Ok(rustix::mm::mlockall(all)?);
+    };
+    rustix::mm::mlockall(all | MlockAllFlags::ONFAULT)?;
+    let on_demand = |line: &&str| line.contains(crate::region::ON_DEMAND);
+    for mapping in mappings.lines().filter(|line| !on_demand(line)) {
+        let bounds = mapping.split(' ').next().and_then(|bounds| bounds.split_once('-'));
+        let number = |text| usize::from_str_radix(text, 16).ok();
+        if let Some((from, to)) = bounds
+            && let (Some(from), Some(to)) = (number(from), number(to))
+        {
+            // SAFETY: changes no word; what is no longer mapped is refused. Some of the kernel's
+            // own mappings cannot be locked and never leave.
+            let _ = unsafe { rustix::mm::mlock(from as *mut _, to.saturating_sub(from)) };
+        }
+    }
+    Ok(())
 }
 
 /// No core dumps from this process on: writing one delays the news of a death by 100 ms.

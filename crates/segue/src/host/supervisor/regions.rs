@@ -44,15 +44,18 @@ impl Regions {
         let inbox = Inbox::new(shared("segue-inbox", Inbox::words())?).ok_or_else(short)?;
         let plans = Plans::new(shared("segue-plans", Plans::words())?).ok_or_else(short)?;
         let origin = if resumes {
-            let region = shared("segue-origin", Origin::words(shape))?;
+            let region = on_demand("segue-origin", Origin::words(shape))?;
             Some(Origin::new(region, shape).ok_or_else(short)?)
         } else {
             None
         };
         let mut slots = Vec::new();
         for slot in 0..shape.slots {
-            let region = shared(&format!("segue-slot-{slot}"), Slot::words(shape))?;
-            slots.push(Slot::new(region, shape).ok_or_else(short)?);
+            let region = on_demand(&format!("segue-slot-{slot}"), Slot::words(shape))?;
+            let place = Slot::new(region, shape).ok_or_else(short)?;
+            // What a state takes of the room is its guest's affair.
+            place.touch(0)?;
+            slots.push(place);
         }
         Ok(Self { orders, tap, status, inbox, plans, origin, slots })
     }
@@ -103,7 +106,15 @@ fn own(name: &str, words: usize) -> io::Result<Region> {
 /// A region whose descriptor is handed to one writer. Whoever else holds a descriptor holds one
 /// for reading, and only this user could reopen it.
 fn shared(name: &str, words: usize) -> io::Result<Region> {
-    let region = Region::shared(name, words)?;
+    only_ours(Region::shared(name, words)?)
+}
+
+/// The same where there is room for a state: a patch may need little of it.
+fn on_demand(name: &str, words: usize) -> io::Result<Region> {
+    only_ours(Region::shared_on_demand(name, words)?)
+}
+
+fn only_ours(region: Region) -> io::Result<Region> {
     if let Some(fd) = region.fd() {
         rustix::fs::fchmod(fd, Mode::RUSR | Mode::WUSR)?;
     }
