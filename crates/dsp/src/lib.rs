@@ -6,15 +6,19 @@
 //! any number of pieces of at most 64 frames: the bits are those of one piece.
 //!
 //! *Layout*: a cable holds `[frame][lane]`. One lane is stored plainly; more are padded to 8 or
-//! 16, so that plain loops over `[f32; 8]` become vector instructions.
+//! 16, so that plain loops over `[f32; 8]` become vector instructions. Those loops are compiled
+//! for the instruction sets there are and chosen at run time; the bits are the same in all.
 
-pub mod adsr;
-pub mod biquad;
+// Lanes of several rows are indexed side by side: that is what becomes a vector instruction.
+#![allow(clippy::needless_range_loop)]
+
+pub mod control;
+pub mod filters;
 pub mod limiter;
 pub mod math;
-pub mod osc;
 pub mod ramp;
 pub mod signal;
+pub mod sources;
 
 /// The most frames one call of a kernel renders: a block.
 pub const FRAMES_MAX: usize = 64;

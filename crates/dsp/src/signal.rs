@@ -1,57 +1,76 @@
-//! A signal as a kernel reads it: constant, one lane, or several.
+//! A signal as a kernel reads it: one lane or several, moving or still.
+
+use multiversion::multiversion;
 
 /// Samples `[frame][lane]` from the first frame of a stretch on.
 #[derive(Clone, Copy, Debug)]
 pub struct Signal<'a> {
     samples: &'a [f32],
+    /// Lanes of a frame: 1, 8 or 16.
     stride: usize,
+    /// Samples from one frame to the next; 0 where all frames are alike.
+    step: usize,
 }
 
 impl<'a> Signal<'a> {
     /// The same value in every frame and lane. `[audio]`
     #[inline]
     pub fn constant(value: &'a f32) -> Signal<'a> {
-        Signal { samples: std::slice::from_ref(value), stride: 0 }
+        Signal { samples: std::slice::from_ref(value), stride: 1, step: 0 }
     }
 
     /// A cable of `stride` samples a frame: 1, 8 or 16. `[audio]`
     #[inline]
     pub fn cable(samples: &'a [f32], stride: usize) -> Signal<'a> {
         debug_assert!(matches!(stride, 1 | 8 | 16));
-        Signal { samples, stride }
+        Signal { samples, stride, step: stride }
+    }
+
+    /// A cable whose frames are all like the first of `samples`. `[audio]`
+    #[inline]
+    pub fn still(samples: &'a [f32], stride: usize) -> Signal<'a> {
+        debug_assert!(matches!(stride, 1 | 8 | 16));
+        Signal { samples, stride, step: 0 }
     }
 
     /// The signal from `frame` on. `[audio]`
     #[inline]
     pub fn skip(self, frame: usize) -> Signal<'a> {
-        Signal { samples: &self.samples[frame * self.stride..], stride: self.stride }
+        Signal { samples: &self.samples[frame * self.step..], ..self }
     }
 
-    /// Whether it has the same value in every frame and lane. `[audio]`
+    /// Whether all frames are alike. A kernel may then do once what it does a frame otherwise,
+    /// with the same bits. `[audio]`
     #[inline]
-    pub fn is_constant(self) -> bool {
-        self.stride == 0
+    pub fn is_still(self) -> bool {
+        self.step == 0
     }
 
     /// Whether all lanes are alike. `[audio]`
     #[inline]
     pub fn is_mono(self) -> bool {
-        self.stride <= 1
+        self.stride == 1
+    }
+
+    /// Whether it has the same value in every frame and lane. `[audio]`
+    #[inline]
+    pub fn is_constant(self) -> bool {
+        self.is_still() && self.is_mono()
     }
 
     /// The sample of lane 0. `[audio]`
     #[inline(always)]
     pub fn at(self, frame: usize) -> f32 {
-        self.samples[frame * self.stride]
+        self.samples[frame * self.step]
     }
 
     /// All lanes of a frame; one lane feeds all `W`. `[audio]`
     #[inline(always)]
     pub fn lanes<const W: usize>(self, frame: usize) -> [f32; W] {
-        if self.stride <= 1 {
-            [self.samples[frame * self.stride]; W]
+        let from = frame * self.step;
+        if self.stride == 1 {
+            [self.samples[from]; W]
         } else {
-            let from = frame * self.stride;
             let mut lanes = [0.0; W];
             lanes.copy_from_slice(&self.samples[from..from + W]);
             lanes
@@ -59,15 +78,33 @@ impl<'a> Signal<'a> {
     }
 }
 
-/// `out[frame][lane] = left × right`, for `stride` 1, 8 or 16. `[audio]`
-pub fn multiply(stride: usize, left: Signal<'_>, right: Signal<'_>, out: &mut [f32]) {
-    match stride {
-        1 => multiply_lanes::<1>(left, right, out),
-        8 => multiply_lanes::<8>(left, right, out),
-        _ => multiply_lanes::<16>(left, right, out),
-    }
+/// Calls `$body` with the number of samples in a frame as the constant `$W`: 1, 8 or 16.
+#[macro_export]
+macro_rules! by_stride {
+    ($stride:expr, $W:ident => $body:expr) => {
+        match $stride {
+            1 => {
+                const $W: usize = 1;
+                $body
+            }
+            8 => {
+                const $W: usize = 8;
+                $body
+            }
+            _ => {
+                const $W: usize = 16;
+                $body
+            }
+        }
+    };
 }
 
+/// `out[frame][lane] = left × right`, for `stride` 1, 8 or 16. `[audio]`
+pub fn multiply(stride: usize, left: Signal<'_>, right: Signal<'_>, out: &mut [f32]) {
+    by_stride!(stride, W => multiply_lanes::<W>(left, right, out));
+}
+
+#[multiversion(targets("x86_64+avx2"))]
 fn multiply_lanes<const W: usize>(left: Signal<'_>, right: Signal<'_>, out: &mut [f32]) {
     let (frames, _) = out.as_chunks_mut::<W>();
     for (frame, lanes) in frames.iter_mut().enumerate() {
@@ -92,5 +129,16 @@ mod tests {
         assert_eq!(out[8], 24.0);
         multiply(8, Signal::cable(&many, 8).skip(1), Signal::constant(&0.5), &mut out[..8]);
         assert_eq!(out[0], 4.0);
+    }
+
+    #[test]
+    fn a_still_cable_is_its_first_frame_for_ever() {
+        let lanes: Vec<f32> = (0..8).map(|n| n as f32).collect();
+        let still = Signal::still(&lanes, 8);
+        assert_eq!(still.skip(40).lanes::<8>(20), still.lanes::<8>(0));
+        assert_eq!((still.is_still(), still.is_mono(), still.is_constant()), (true, false, false));
+        let mut out = [0.0; 24];
+        multiply(8, still, Signal::constant(&2.0), &mut out);
+        assert_eq!(out[16..], [0.0, 2.0, 4.0, 6.0, 8.0, 10.0, 12.0, 14.0]);
     }
 }

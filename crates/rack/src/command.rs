@@ -1,7 +1,8 @@
 //! What a rack can be told, and the four words that carry it through log and agenda.
 //!
-//! *Layout* of a payload: word 0 is kind (bits 0..8), module (16..32), param (32..48); word 1 is
-//! `due`; word 2 is value bits (0..32) and frames (32..64); word 3 is zero and kept for the agenda.
+//! *Layout* of a payload: word 0 is kind (bits 0..8), voice (8..16), module (16..32), and param or
+//! the bits of a note (32..64); word 1 is `due`; word 2 is value bits (0..32) and frames (32..64);
+//! word 3 is zero and kept for the agenda.
 
 use thiserror::Error;
 
@@ -38,6 +39,32 @@ pub enum Action {
         module: u16,
         /// 0 closes, above it opens.
         level: f32,
+    },
+    /// Strikes a note of a player, or releases it (velocity 0).
+    Note {
+        /// Index in `Plan::modules`.
+        module: u16,
+        /// In semitones: 69 is A4. Need not be whole.
+        note: f32,
+        /// Above 0 up to 1; 0 releases.
+        velocity: f32,
+        /// Frames until it is released by itself; 0 for never.
+        frames: u32,
+        /// Which voice plays it, from 1; 0 for whichever is best.
+        voice: u8,
+    },
+    /// Sets a parameter of one voice of a player.
+    Voice {
+        /// Index in `Plan::modules`.
+        module: u16,
+        /// Which voice, from 1.
+        voice: u8,
+        /// Index in the voice params of that module's spec.
+        param: u16,
+        /// The value, in the spec's unit.
+        value: f32,
+        /// Frames the way there takes; [`OWN_SMOOTHING`] for the spec's own.
+        ramp_frames: u32,
     },
     /// A 440 Hz tone for one second, mixed in at the output.
     Test,
@@ -107,28 +134,35 @@ impl Command {
 
     /// The payload that carries this command. `[any]`
     pub fn encode(&self) -> [u64; 4] {
-        let (kind, module, param, value, frames) = match self.action {
+        let on = |on: bool| u32::from(on);
+        let (kind, voice, module, place, value, frames) = match self.action {
             Action::Set { module, param, value, ramp_frames } => {
-                (1, module, param, value.to_bits(), ramp_frames)
+                (1, 0, module, u32::from(param), value.to_bits(), ramp_frames)
             }
-            Action::Gate { module, level } => (2, module, 0, level.to_bits(), 0),
-            Action::Test => (3, 0, 0, 0, 0),
-            Action::Panic => (4, 0, 0, 0, 0),
-            Action::Clear => (5, 0, 0, 0, 0),
-            Action::MasterGain { gain, ramp_frames } => (6, 0, 0, gain.to_bits(), ramp_frames),
-            Action::MasterMute { on } => (7, 0, 0, u32::from(on), 0),
-            Action::Fade { frames } => (8, 0, 0, 0, frames),
-            Action::Bypass { module } => (9, module, 0, 0, 0),
-            Action::Revive { module } => (10, module, 0, 0, 0),
+            Action::Gate { module, level } => (2, 0, module, 0, level.to_bits(), 0),
+            Action::Test => (3, 0, 0, 0, 0, 0),
+            Action::Panic => (4, 0, 0, 0, 0, 0),
+            Action::Clear => (5, 0, 0, 0, 0, 0),
+            Action::MasterGain { gain, ramp_frames } => (6, 0, 0, 0, gain.to_bits(), ramp_frames),
+            Action::MasterMute { on: muted } => (7, 0, 0, 0, on(muted), 0),
+            Action::Fade { frames } => (8, 0, 0, 0, 0, frames),
+            Action::Bypass { module } => (9, 0, module, 0, 0, 0),
+            Action::Revive { module } => (10, 0, module, 0, 0, 0),
+            Action::Note { module, note, velocity, frames, voice } => {
+                (11, voice, module, note.to_bits(), velocity.to_bits(), frames)
+            }
+            Action::Voice { module, voice, param, value, ramp_frames } => {
+                (12, voice, module, u32::from(param), value.to_bits(), ramp_frames)
+            }
         };
-        let head = kind | u64::from(module) << 16 | u64::from(param) << 32;
+        let head = kind | u64::from(voice) << 8 | u64::from(module) << 16 | u64::from(place) << 32;
         [head, self.due, u64::from(value) | u64::from(frames) << 32, 0]
     }
 
     /// The command in a payload; anything `encode` cannot have written is refused. `[any]`
     pub fn decode(payload: &[u64; 4]) -> Result<Command, CommandError> {
         let [head, due, body, spare] = *payload;
-        let kind = (head & 0xff) as u8;
+        let (kind, voice) = ((head & 0xff) as u8, (head >> 8 & 0xff) as u8);
         let module = (head >> 16 & 0xffff) as u16;
         let param = (head >> 32 & 0xffff) as u16;
         let value = f32::from_bits(body as u32);
@@ -144,6 +178,11 @@ impl Command {
             8 => Action::Fade { frames },
             9 => Action::Bypass { module },
             10 => Action::Revive { module },
+            11 => {
+                let note = f32::from_bits((head >> 32) as u32);
+                Action::Note { module, note, velocity: value, frames, voice }
+            }
+            12 => Action::Voice { module, voice, param, value, ramp_frames: frames },
             _ => return Err(CommandError::UnknownKind { kind }),
         };
         let command = Command { due, action };
@@ -161,6 +200,8 @@ impl Command {
         match self.action {
             Action::Set { module, .. }
             | Action::Gate { module, .. }
+            | Action::Note { module, .. }
+            | Action::Voice { module, .. }
             | Action::Bypass { module }
             | Action::Revive { module } => Some(module),
             _ => None,
@@ -176,6 +217,8 @@ mod tests {
         let actions = [
             Action::Set { module: 7, param: 65_535, value: -0.5, ramp_frames: OWN_SMOOTHING },
             Action::Gate { module: 65_535, level: 0.7 },
+            Action::Note { module: 9, note: 60.5, velocity: 0.3, frames: 777, voice: 16 },
+            Action::Voice { module: 9, voice: 3, param: 2, value: -1.5, ramp_frames: 48 },
             Action::Test,
             Action::Panic,
             Action::Clear,

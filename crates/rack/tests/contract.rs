@@ -39,10 +39,14 @@ fn surroundings(spec: &ModuleSpec) -> Vec<String> {
                 };
                 text.push_str(&format!("{} = \"{cable}\"\n", param.name));
             }
-            if spec.inlets.is_empty() && source != "a" {
+            if spec.param("voices").is_some() && source != "a" {
                 text.push_str(&format!("voices = {}\n", if source == "many" { 5 } else { 16 }));
             }
-            text.push_str("[out]\nin = \"m * 0.5\"\n");
+            // What a player gives first is a pitch, which is no sound.
+            let outlet = if spec.has_notes { "m.gate" } else { "m" };
+            let others = spec.outlets.iter().skip(1).map(|it| format!(" + m.{} * 0.1", it.name));
+            let sum = others.collect::<String>();
+            text.push_str(&format!("[out]\nin = \"{outlet} * 0.5{sum}\"\n"));
             patches.push(text);
         }
     }
@@ -78,6 +82,17 @@ fn disturb(bench: &mut Bench, spec: &ModuleSpec, block: u64) {
     if spec.has_gate && block.is_multiple_of(3) {
         let level = if block.is_multiple_of(2) { 0.8 } else { 0.0 };
         bench.tell(Command::at(start + 17, Action::Gate { module, level }));
+    }
+    if spec.has_notes {
+        let (note, velocity) = (40.0 + (block * 7 % 30) as f32, (block % 3) as f32 * 0.5);
+        let (frames, voice) = ((block % 5 * 40) as u32, (block % 4) as u8);
+        bench.tell(Command::at(start + 29, Action::Note { module, note, velocity, frames, voice }));
+    }
+    for (param, knob) in spec.voice_params.iter().enumerate() {
+        let value = knob.min + (knob.max - knob.min) * (block % 7) as f32 / 6.0;
+        let (param, voice, ramp_frames) = (param as u16, (block % 3) as u8 + 1, u32::MAX);
+        let action = Action::Voice { module, voice, param, value, ramp_frames };
+        bench.tell(Command::at(start + 51, action));
     }
     for (param, knob) in spec.params.iter().enumerate() {
         let due = (block + param as u64).is_multiple_of(5) && !knob.fixed && knob.name != "trigger";
@@ -117,6 +132,12 @@ fn a_block_may_be_cut_anywhere() {
                     let level = [0.9, 0.0, 0.4][block as usize % 3];
                     bench
                         .tell(Command::at(block * 64 + block % 60, Action::Gate { module, level }));
+                }
+                if spec.has_notes {
+                    let (note, velocity) = (50.0 + (block % 9) as f32, (block % 2) as f32 * 0.8);
+                    let frames = (block % 3 * 30) as u32;
+                    let action = Action::Note { module, note, velocity, frames, voice: 0 };
+                    bench.tell(Command::at(block * 64 + block % 50, action));
                 }
             }
             // One cut at each frame, then several at once.

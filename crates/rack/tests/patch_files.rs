@@ -54,7 +54,7 @@ title = "late"
 [out_of_range] p.toml:6:73: error: 'mode' cannot be 3.5; one of lowpass, highpass, bandpass, notch
 [unknown_outlet] p.toml:7:29: error: 'saw' (osc) has no outlet 'aut'; did you mean 'out'?
 [product] p.toml:7:47: error: a source times a source is a module of its own; use a vca: in is the one, gain the other
-[missing_type] p.toml:8:1: error: 'lfo' has no type; give it one: type = "osc", "adsr", "biquad", "vca", "out"
+[missing_type] p.toml:8:1: error: 'lfo' has no type; give it one, as type = "osc"; segue modules lists them
 [wrong_type] p.toml:9:1: error: 'kick' is no module; a module is written kick = { type = "osc" }
 [bad_quantity] p.toml:11:13: error: 'mm' is not a unit
 [unknown_param] p.toml:12:1: error: 'out' (out) has no 'title'; 'title' belongs above the first [table]"#;
@@ -122,12 +122,16 @@ five = { type = "osc", voices = 5 }
         told(&unequal),
         "[unequal_voices] p.toml:5:45: error: 'five' has 5 voices, 'amp.gain' takes 3"
     );
-    let gate = format!("{sources}env = {{ type = \"adsr\", gate = \"three\" }}\n[out]\n");
+    let env = "env = { type = \"adsr\", in = \"five\", gate = \"three\" }";
+    let gate = format!("{sources}{env}\n[out]\n");
     assert!(told(&gate).starts_with("[unequal_voices]"), "{}", told(&gate));
+    let env = "env = { type = \"adsr\", gate = \"three\" }";
+    let gated = plan(&format!("{sources}{env}\n[out]\n"));
+    assert_eq!(gated.modules()[usize::from(gated.module("env").unwrap())].voices(), 3);
     let amp = "amp = { type = \"vca\", in = \"one\", gain = \"five\" }";
     let fed = plan(&format!("{sources}{amp}\n[out]\nin = \"amp + three\"\n"));
     let amp = fed.module("amp").unwrap();
-    assert_eq!(fed.modules()[usize::from(amp)].lanes(), 5);
+    assert_eq!(fed.modules()[usize::from(amp)].voices(), 5);
 }
 
 /// S36: the order is that of the cables, ties by place in the file, never by a hash.
@@ -203,7 +207,7 @@ fn no_byte_of_a_plan_can_make_the_rack_panic() {
     assert_eq!(Plan::from_bytes(&bytes[..bytes.len() - 1]).unwrap_err(), PlanError::Malformed);
     assert!(matches!(
         Plan::from_bytes(&[&[9], &bytes[1..]].concat()).unwrap_err(),
-        PlanError::Version { found: 9, wanted: 1 }
+        PlanError::Version { found: 9, wanted: 2 }
     ));
     let mut accepted = 0;
     for at in 0..bytes.len() {

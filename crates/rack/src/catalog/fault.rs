@@ -3,17 +3,24 @@
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use segue_dsp::by_stride;
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
+use crate::catalog::kind::Kind;
 use crate::catalog::panel::{Panel, state_of, words_of};
 use crate::catalog::spec::{InletSpec, ModuleSpec, OutletSpec, ParamSpec};
 use crate::quantity::Unit;
 
-/// The panel of `fault`.
-pub(super) const SPEC: ModuleSpec = ModuleSpec {
-    name: "fault",
-    aliases: &[],
-    summary: "Passes its inlet on, and does harm when triggered. For tests of the engine.",
+/// The type `fault`.
+pub(super) const KIND: Kind = Kind {
+    state_words: |_| STATE_WORDS,
+    reset: |_, state| *state_of::<Harm>(state) = Harm { stain: 0, blocks: 0 },
+    end_block: |_, state| state_of::<Harm>(state).blocks += 1,
+    bridged: false,
+    ..Kind::new(SPEC, render)
+};
+
+const SPEC: ModuleSpec = ModuleSpec {
     inlets: &[InletSpec { name: "in", summary: "what is passed on" }],
     outlets: &[OutletSpec { name: "out", summary: "the same" }],
     params: &[
@@ -52,7 +59,13 @@ pub(super) const SPEC: ModuleSpec = ModuleSpec {
         )
         .at_once(),
     ],
-    has_gate: false,
+    example: "osc = { type = \"osc\" }
+harm = { type = \"fault\", in = \"osc\" }
+out = { in = \"harm * 0.2\" }",
+    ..ModuleSpec::named(
+        "fault",
+        "Passes its inlet on, and does harm when triggered. For tests of the engine.",
+    )
 };
 
 /// What the module remembers.
@@ -66,7 +79,7 @@ struct Harm {
 }
 
 /// Words of state.
-pub(super) const STATE_WORDS: usize = words_of::<Harm>();
+const STATE_WORDS: usize = words_of::<Harm>();
 
 const IN: usize = 0;
 const MODE: usize = 1;
@@ -119,28 +132,15 @@ pub(crate) fn strike_in_apply(params: &[f32], state: &mut [u64]) {
     }
 }
 
-/// Harmless.
-pub(super) fn reset(state: &mut [u64]) {
-    *state_of::<Harm>(state) = Harm { stain: 0, blocks: 0 };
-}
-
-/// One more block.
-pub(super) fn end_block(state: &mut [u64]) {
-    state_of::<Harm>(state).blocks += 1;
-}
-
 /// One stretch, and the harm if it is asked for in render.
-pub(super) fn render(panel: &mut Panel<'_>) {
+fn render(panel: &mut Panel<'_>) {
     let input = panel.signals[IN];
-    for (frame, lanes) in panel.outlets[0].chunks_exact_mut(panel.stride).enumerate() {
-        for (lane, out) in lanes.iter_mut().enumerate() {
-            *out = match panel.stride {
-                1 => input.at(frame),
-                8 => input.lanes::<8>(frame)[lane],
-                _ => input.lanes::<16>(frame)[lane],
-            };
+    let out = &mut panel.outlets[0];
+    by_stride!(panel.build.stride, W => {
+        for (frame, lanes) in out.as_chunks_mut::<W>().0.iter_mut().enumerate() {
+            *lanes = input.lanes::<W>(frame);
         }
-    }
+    });
     if panel.signals[TRIGGER].at(0) <= 0.0 || panel.signals[PHASE].at(0) != 0.0 {
         return;
     }

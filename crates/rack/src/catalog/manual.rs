@@ -26,17 +26,27 @@ fn section(spec: &ModuleSpec, text: &mut String) {
     if spec.has_gate {
         let _ = writeln!(text, "Has a gate: `/gate/ID`.");
     }
+    if spec.has_notes {
+        let _ = writeln!(text, "Plays notes: `/note/ID`, `/voice/ID/VOICE/PARAM`.");
+    }
     let inlets = spec.inlets.iter().map(|inlet| ("inlet", inlet.name, inlet.summary));
     let outlets = spec.outlets.iter().map(|outlet| ("outlet", outlet.name, outlet.summary));
     let _ = writeln!(text, "\n| port | | |\n|---|---|---|");
     for (kind, name, summary) in inlets.chain(outlets) {
         let _ = writeln!(text, "| {kind} | `{name}` | {summary} |");
     }
-    if spec.params.is_empty() {
+    parameters(spec.params, "parameter", text);
+    parameters(spec.voice_params, "of a voice", text);
+    let _ = writeln!(text, "\n```toml\n{}\n```", spec.example);
+}
+
+/// A table of parameters, if there are any.
+fn parameters(params: &[ParamSpec], title: &str, text: &mut String) {
+    if params.is_empty() {
         return;
     }
-    let _ = writeln!(text, "\n| parameter | range | default | moves | |\n|---|---|---|---|---|");
-    for param in spec.params {
+    let _ = writeln!(text, "\n| {title} | range | default | moves | |\n|---|---|---|---|---|");
+    for param in params {
         let mut name = format!("`{}`", param.name);
         for alias in param.aliases {
             let _ = write!(name, " `{alias}`");

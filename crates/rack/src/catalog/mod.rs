@@ -1,34 +1,51 @@
 //! Every type of module there is, and what each does in a block.
+//!
+//! A type is one file here (its panel, and how its kernel is called) and one in `dsp` (its
+//! sound); docs/adding-a-module.md walks through one.
 
-mod adsr;
-mod biquad;
+mod control;
 #[cfg(feature = "fault")]
 pub(crate) mod fault;
+mod filters;
 mod kind;
 mod manual;
-mod osc;
-mod out;
+mod mixing;
 mod panel;
+mod sources;
 mod spec;
-mod vca;
 
-pub(crate) use self::kind::{Kind, Width};
+pub(crate) use self::kind::{Build, Kind, Lanes, Note, Told, Width};
 pub use self::manual::manual;
 pub(crate) use self::panel::{OUTLETS_MAX, PORTS_MAX, Panel, state_of, words_of};
 pub use self::spec::{Curve, InletSpec, ModuleSpec, OutletSpec, ParamSpec};
 
+/// All types, in the order of the manual.
+const KINDS: &[Kind] = &[
+    sources::osc::KIND,
+    control::keys::KIND,
+    control::adsr::KIND,
+    filters::svf::KIND,
+    filters::biquad::KIND,
+    mixing::vca::KIND,
+    mixing::out::KIND,
+    #[cfg(feature = "fault")]
+    fault::KIND,
+];
+
+/// Their panels.
+static SPECS: [ModuleSpec; KINDS.len()] = {
+    let mut specs = [KINDS[0].spec; KINDS.len()];
+    let mut at = 0;
+    while at < KINDS.len() {
+        specs[at] = KINDS[at].spec;
+        at += 1;
+    }
+    specs
+};
+
 /// The panels of all types, in the order of the manual. `[any]`
 pub fn catalog() -> &'static [ModuleSpec] {
-    const SPECS: &[ModuleSpec] = &[
-        osc::SPEC,
-        adsr::SPEC,
-        biquad::SPEC,
-        vca::SPEC,
-        out::SPEC,
-        #[cfg(feature = "fault")]
-        fault::SPEC,
-    ];
-    SPECS
+    &SPECS
 }
 
 /// The panel of the type `name`, by name or alias. `[any]`

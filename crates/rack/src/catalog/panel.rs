@@ -3,28 +3,28 @@
 use segue_dsp::signal::Signal;
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
+use crate::catalog::kind::Build;
+
 /// Most ports (inlets and parameters) a type has.
-pub(crate) const PORTS_MAX: usize = 8;
+pub(crate) const PORTS_MAX: usize = 20;
 
 /// Most outlets a type has, the buses of `out` included.
-pub(crate) const OUTLETS_MAX: usize = 2;
+pub(crate) const OUTLETS_MAX: usize = 4;
 
 /// One stretch of a module's rendering: signals in, outlets out, from the stretch's first frame.
 pub(crate) struct Panel<'a> {
     /// Inlets, then parameters, as in the spec.
-    pub(crate) signals: [Signal<'a>; PORTS_MAX],
+    pub(crate) signals: &'a [Signal<'a>],
     /// Bit n: inlet n has a cable or a constant.
     pub(crate) connected: u32,
-    /// The outlets in order; unused ones are empty.
+    /// The outlets in order; those nobody listens to are empty, but for the first.
     pub(crate) outlets: [&'a mut [f32]; OUTLETS_MAX],
+    /// Bit n, set by the module: all frames of outlet n are alike in this stretch.
+    pub(crate) still: u32,
     /// The module's own words.
     pub(crate) state: &'a mut [u64],
-    /// How many lanes mean something.
-    pub(crate) lanes: usize,
-    /// How many lie in a frame of the main outlet: 1, 8 or 16.
-    pub(crate) stride: usize,
-    /// Frames a second.
-    pub(crate) rate: f32,
+    /// What it is.
+    pub(crate) build: &'a Build,
     /// Samples a frame of the device.
     pub(crate) channels: usize,
 }
@@ -49,8 +49,27 @@ where
     }
 }
 
+/// The first words of a state as a `T`, and the rest of them.
+///
+/// Panics if there are too few: see [`state_of`].
+pub(crate) fn split_state<T>(words: &mut [u64]) -> (&mut T, &mut [u64])
+where
+    T: FromBytes + IntoBytes + KnownLayout + Immutable,
+{
+    let (first, rest) = words.split_at_mut(words_for::<T>(1));
+    match T::mut_from_bytes(&mut first.as_mut_bytes()[..size_of::<T>()]) {
+        Ok(state) => (state, rest),
+        Err(_) => panic!("a module's state has another size than its layout"),
+    }
+}
+
 /// Words that hold a `T`.
 pub(crate) const fn words_of<T>() -> usize {
     assert!(size_of::<T>().is_multiple_of(8), "states are whole words");
     size_of::<T>() / 8
+}
+
+/// Words that hold `count` times a `T`, the last one filled up.
+pub(crate) const fn words_for<T>(count: usize) -> usize {
+    (count * size_of::<T>()).div_ceil(8)
 }

@@ -33,6 +33,12 @@ pub struct ModuleSpec {
     pub params: &'static [ParamSpec],
     /// Whether `/gate` means something to it.
     pub has_gate: bool,
+    /// Whether `/note` means something to it: it is a player.
+    pub has_notes: bool,
+    /// Parameters of one voice: what `/voice` sets.
+    pub voice_params: &'static [ParamSpec],
+    /// Lines of a patch that let it be heard, `out` included.
+    pub example: &'static str,
 }
 
 /// A signal inlet.
@@ -81,6 +87,22 @@ pub struct ParamSpec {
 }
 
 impl ModuleSpec {
+    /// A type of that name without any ports.
+    pub(crate) const fn named(name: &'static str, summary: &'static str) -> ModuleSpec {
+        ModuleSpec {
+            name,
+            aliases: &[],
+            summary,
+            inlets: &[],
+            outlets: &[OutletSpec { name: "out", summary: "what it gives" }],
+            params: &[],
+            has_gate: false,
+            has_notes: false,
+            voice_params: &[],
+            example: "",
+        }
+    }
+
     /// Index of the parameter called `name`, by name or alias. `[any]`
     pub fn param(&self, name: &str) -> Option<u16> {
         let index = self

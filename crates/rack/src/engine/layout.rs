@@ -1,8 +1,9 @@
 //! Where everything lies: the words of the arena, and the cables beside it.
 //!
 //! *Layout* of the arena: header, master, then each module ([`ModuleHead`], a `Ramp` a parameter,
-//! the module's own state, the last samples of its outlets), then the agenda. Cables carry nothing
-//! from one block to the next, so they are no state and lie elsewhere.
+//! the module's own state, the last samples of its outlets, and the steps that are being bridged),
+//! then a block of each outlet that is listened to with a delay, then the agenda. Other cables
+//! carry nothing from one block to the next, so they are no state and lie elsewhere.
 
 use std::ops::Range;
 
@@ -11,12 +12,12 @@ use segue_dsp::ramp::Ramp;
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 use crate::BLOCK_FRAMES;
-use crate::catalog::{Kind, OUTLETS_MAX, Width, words_of};
+use crate::catalog::{Build, Kind, OUTLETS_MAX, Width, words_of};
 use crate::engine::agenda::AGENDA_CAPACITY;
 use crate::plan::{Plan, PlanCable, PlanModule, PlanPort};
 
 /// Begins every state; counts up with every change of layout or meaning.
-pub(super) const MAGIC: u64 = 0x5345_4755_4500_0001;
+pub(super) const MAGIC: u64 = 0x5345_4755_4500_0002;
 
 /// Gates of one module that can wait for their millisecond.
 pub(super) const QUEUE: usize = 16;
@@ -89,6 +90,10 @@ pub(super) struct ModuleHead {
     pub(super) fade_left: u32,
     /// Gates that wait.
     pub(super) waiting: u32,
+    /// Frames of the bridge over a step still to come.
+    pub(super) bridge_left: u32,
+    /// 1: a step comes with the next frame.
+    pub(super) steps: u32,
     pub(super) queue: [f32; QUEUE],
 }
 
@@ -97,36 +102,60 @@ pub(crate) struct Layout {
     /// Length of the arena.
     pub(crate) words: usize,
     pub(super) modules: Vec<Place>,
+    pub(super) delays: Vec<DelayPlace>,
     /// Words of the agenda.
     pub(super) agenda: Range<usize>,
-    /// Samples of all cables.
-    pub(super) samples: usize,
+    /// Samples in a frame of each page.
+    pub(super) pages: Vec<usize>,
+    /// Samples of the ports of the module that mixes most.
+    pub(super) port_samples: usize,
     /// Index of `out`.
     pub(super) out: usize,
 }
 
 /// Where one module lies.
 pub(super) struct Place {
-    pub(super) kind: Kind,
-    pub(super) has_gate: bool,
-    pub(super) lanes: usize,
-    pub(super) stride: usize,
+    pub(super) kind: &'static Kind,
+    pub(super) build: Build,
     /// All words of the module.
     pub(super) words: Range<usize>,
     pub(super) params: usize,
-    /// First of its own samples: port buffers, then outlets.
-    pub(super) samples: usize,
-    /// First sample of its outlets.
-    pub(super) outlets: usize,
-    pub(super) outlet_strides: [usize; OUTLETS_MAX],
+    pub(super) state_words: usize,
+    /// Samples in a frame of all its outlets.
+    pub(super) width: usize,
+    /// Whether a choice among its parameters is bridged.
+    pub(super) bridged: bool,
+    pub(super) outlets: [OutletPlace; OUTLETS_MAX],
     pub(super) ports: Vec<PortPlace>,
     pub(super) connected: u32,
+}
+
+/// One outlet.
+#[derive(Clone, Copy, Default)]
+pub(super) struct OutletPlace {
+    /// Samples in a frame; 0 for no outlet.
+    pub(super) stride: usize,
+    pub(super) lanes: usize,
+    /// Where its samples are; nowhere if it is not rendered.
+    pub(super) page: Option<usize>,
+}
+
+/// An outlet some cable listens to with a delay of a block.
+pub(super) struct DelayPlace {
+    module: usize,
+    outlet: usize,
+    /// Page the outlet writes.
+    pub(super) from: usize,
+    /// Page the delayed cables read.
+    pub(super) page: usize,
+    /// Words of the arena that keep it from block to block.
+    pub(super) words: Range<usize>,
 }
 
 /// What feeds a port, and where it is mixed.
 pub(super) struct PortPlace {
     pub(super) feed: Feed,
-    /// First sample of its buffer, counted from the module's own samples.
+    /// First sample of its buffer.
     pub(super) buffer: usize,
     pub(super) stride: usize,
     /// Index of the parameter, for ports that are one.
@@ -138,6 +167,8 @@ pub(super) struct PortPlace {
     pub(super) max: f32,
     pub(super) cables: Vec<CablePlace>,
     pub(super) sums: bool,
+    /// How many of its cables, which stand last, bend.
+    pub(super) bends: usize,
 }
 
 /// How a port comes to its signal.
@@ -151,16 +182,14 @@ pub(super) enum Feed {
 
 /// One cable, seen from the mixer.
 pub(super) struct CablePlace {
-    /// First sample, absolute.
-    pub(super) at: usize,
+    pub(super) page: usize,
     pub(super) stride: usize,
     pub(super) lanes: usize,
     pub(super) amount: f32,
-    pub(super) bends: bool,
 }
 
 /// Samples in a frame of a cable with so many lanes.
-fn stride_of(lanes: usize) -> usize {
+pub(crate) fn stride_of(lanes: usize) -> usize {
     match lanes {
         0 => 0,
         1 => 1,
@@ -172,71 +201,200 @@ fn stride_of(lanes: usize) -> usize {
 impl Layout {
     /// The layout of a plan. `[control]`
     pub(crate) fn of(plan: &Plan) -> Layout {
+        Layout::with(plan, false)
+    }
+
+    /// The layout of a plan; with `probed`, every outlet is rendered and keeps its samples until
+    /// the next block. The arena is the same. `[control]`
+    pub(crate) fn with(plan: &Plan, probed: bool) -> Layout {
+        let mut pages = Pages::of(plan, probed);
         let mut words = words_of::<Header>() + words_of::<Master>();
-        let mut samples = 0;
         let mut modules: Vec<Place> = Vec::with_capacity(plan.modules().len());
-        for module in plan.modules() {
-            let place = Place::of(module, &modules, words, samples);
+        let mut delays = Vec::new();
+        for (index, module) in plan.modules().iter().enumerate() {
+            for cable in module.ports().iter().flat_map(|port| &port.cables) {
+                pages.delay(plan, cable, &mut delays);
+            }
+            let place = Place::of(plan, index, module, words, &modules, &delays, &mut pages);
             words = place.words.end;
-            samples = place.outlets
-                + place.outlet_strides.iter().map(|stride| stride * BLOCK_FRAMES).sum::<usize>();
             modules.push(place);
+            pages.free(index);
+        }
+        for delay in &mut delays {
+            let outlet = modules[delay.module].outlets[delay.outlet];
+            delay.from = outlet.page.unwrap_or(delay.page);
+            delay.words = words..words + outlet.stride * BLOCK_FRAMES / 2;
+            words = delay.words.end;
         }
         let agenda = words..words + 4 * AGENDA_CAPACITY;
-        let out = modules.iter().position(|place| place.kind == Kind::Out).unwrap_or(0);
-        Layout { words: agenda.end, modules, agenda, samples, out }
+        let out = modules.iter().position(|place| place.kind.spec.name == "out").unwrap_or(0);
+        let mixed = |place: &Place| place.ports.iter().map(PortPlace::samples).sum();
+        let port_samples = modules.iter().map(mixed).max().unwrap_or(0);
+        let pages = pages.strides;
+        Layout { words: agenda.end, modules, delays, agenda, pages, port_samples, out }
+    }
+}
+
+/// Hands out pages, and takes them back when nobody listens any more.
+struct Pages {
+    strides: Vec<usize>,
+    /// Pages nobody needs.
+    idle: Vec<usize>,
+    /// By module and outlet: the last module that listens, or beyond all for whoever is kept.
+    ends: Vec<[Option<usize>; OUTLETS_MAX]>,
+    /// Pages and the module after which they are idle.
+    busy: Vec<(usize, usize)>,
+    probed: bool,
+}
+
+impl Pages {
+    fn of(plan: &Plan, probed: bool) -> Pages {
+        let mut ends = vec![[None; OUTLETS_MAX]; plan.modules().len()];
+        for (reader, module) in plan.modules().iter().enumerate() {
+            for cable in module.ports().iter().flat_map(|port| &port.cables) {
+                let end = if cable.delayed { usize::MAX } else { reader };
+                let known = &mut ends[usize::from(cable.module)][usize::from(cable.outlet)];
+                *known = (*known).max(Some(end));
+            }
+        }
+        Pages { strides: Vec::new(), idle: Vec::new(), ends, busy: Vec::new(), probed }
+    }
+
+    /// A page for an outlet, if it is rendered at all.
+    fn take(&mut self, index: usize, outlet: usize, stride: usize, kind: &Kind) -> Option<usize> {
+        let buses = kind.spec.name == "out";
+        let end = match self.ends[index][outlet] {
+            _ if stride == 0 => return None,
+            _ if self.probed || buses => usize::MAX,
+            Some(end) => end,
+            None if kind.always >> outlet & 1 == 1 => index,
+            None => return None,
+        };
+        let page = self.page(stride);
+        self.busy.push((page, end));
+        Some(page)
+    }
+
+    fn page(&mut self, stride: usize) -> usize {
+        match self.idle.iter().rposition(|page| self.strides[*page] == stride) {
+            Some(at) => self.idle.swap_remove(at),
+            None => {
+                self.strides.push(stride);
+                self.strides.len() - 1
+            }
+        }
+    }
+
+    /// Module `index` is through.
+    fn free(&mut self, index: usize) {
+        let idle = &mut self.idle;
+        self.busy.retain(|(page, end)| {
+            let keep = *end > index;
+            if !keep {
+                idle.push(*page);
+            }
+            keep
+        });
+    }
+
+    /// Makes the page of a delayed cable, once for each outlet. It is read from the first block's
+    /// first module on, so it is never one that was used before.
+    fn delay(&mut self, plan: &Plan, cable: &PlanCable, delays: &mut Vec<DelayPlace>) {
+        let (module, outlet) = (usize::from(cable.module), usize::from(cable.outlet));
+        let known = delays.iter().any(|delay| (delay.module, delay.outlet) == (module, outlet));
+        if cable.delayed && !known {
+            self.strides.push(stride_of(plan.modules()[module].outlet_lanes(cable.outlet)));
+            let page = self.strides.len() - 1;
+            delays.push(DelayPlace { module, outlet, from: page, page, words: 0..0 });
+        }
     }
 }
 
 impl Place {
-    fn of(module: &PlanModule, earlier: &[Place], word: usize, sample: usize) -> Place {
+    fn of(
+        plan: &Plan,
+        index: usize,
+        module: &PlanModule,
+        word: usize,
+        earlier: &[Place],
+        delays: &[DelayPlace],
+        pages: &mut Pages,
+    ) -> Place {
         let spec = module.spec();
-        // Plans come checked: a spec without a kind is a gap in this crate's own tables.
-        let kind = Kind::of(spec).unwrap_or(Kind::Vca);
-        let outlet_strides = kind.outlet_lanes(module.lanes()).map(stride_of);
-        let mut buffer = 0;
-        let mut connected = 0;
+        let kind = module.kind();
+        let build = Build {
+            lanes: module.lanes(),
+            stride: stride_of(module.lanes().voices),
+            control_stride: stride_of(module.lanes().control),
+            rate: plan.setup().rate as f32,
+            seed: module.seed(),
+            constants: (0..spec.params.len() as u16)
+                .map(|param| module.constant(param).unwrap_or(0.0))
+                .collect(),
+        };
+        let (mut buffer, mut connected) = (0, 0);
         let mut ports = Vec::with_capacity(module.ports().len());
-        for (index, port) in module.ports().iter().enumerate() {
-            let place = PortPlace::of(module, kind, index, port, earlier, buffer);
-            if place.feed == Feed::Mixed {
-                buffer += place.stride * BLOCK_FRAMES;
-            }
+        for (at, port) in module.ports().iter().enumerate() {
+            let source = |cable: &PlanCable| source_of(plan, cable, earlier, delays);
+            let place = PortPlace::of(module, at, port, source, buffer);
+            buffer += place.samples();
             if !port.cables.is_empty() || port.constant != 0.0 {
-                connected |= 1 << index;
+                connected |= 1 << at;
             }
             ports.push(place);
         }
-        let last = outlet_strides.iter().sum::<usize>().div_ceil(2);
+        let mut outlets = [OutletPlace::default(); OUTLETS_MAX];
+        for (at, lanes) in (kind.outlets)(module.lanes()).into_iter().enumerate() {
+            let stride = stride_of(lanes);
+            outlets[at] = OutletPlace { stride, lanes, page: pages.take(index, at, stride, kind) };
+        }
+        let width: usize = outlets.iter().map(|outlet| outlet.stride).sum();
+        let chooses = spec.params.iter().any(|param| !param.choices.is_empty() && !param.fixed);
+        let bridged = kind.bridged && chooses;
+        let rows = if bridged { 2 * width } else { width };
+        let state_words = (kind.state_words)(&build);
         let params = spec.params.len();
-        let end = word
-            + words_of::<ModuleHead>()
-            + params * words_of::<Ramp>()
-            + kind.state_words()
-            + last;
+        let ramps = params * words_of::<Ramp>();
+        let end = word + words_of::<ModuleHead>() + ramps + state_words + rows.div_ceil(2);
         Place {
             kind,
-            has_gate: spec.has_gate,
-            lanes: module.lanes(),
-            stride: stride_of(module.lanes()),
+            build,
             words: word..end,
             params,
-            samples: sample,
-            outlets: sample + buffer,
-            outlet_strides,
+            state_words,
+            width,
+            bridged,
+            outlets,
             ports,
             connected,
         }
     }
 }
 
+/// Where the samples of a cable are, and how many lanes they have.
+fn source_of(
+    plan: &Plan,
+    cable: &PlanCable,
+    earlier: &[Place],
+    delays: &[DelayPlace],
+) -> (usize, usize) {
+    let (module, outlet) = (usize::from(cable.module), usize::from(cable.outlet));
+    if cable.delayed {
+        let kept = delays.iter().find(|delay| (delay.module, delay.outlet) == (module, outlet));
+        let lanes = plan.modules()[module].outlet_lanes(cable.outlet);
+        return (kept.map_or(0, |delay| delay.page), lanes);
+    }
+    // Plans come checked: a cable that is not delayed comes from an earlier module.
+    let source = &earlier[module].outlets[outlet];
+    (source.page.unwrap_or(0), source.lanes)
+}
+
 impl PortPlace {
     fn of(
         module: &PlanModule,
-        kind: Kind,
         index: usize,
         port: &PlanPort,
-        earlier: &[Place],
+        source: impl Fn(&PlanCable) -> (usize, usize),
         buffer: usize,
     ) -> PortPlace {
         let spec = module.spec();
@@ -245,26 +403,21 @@ impl PortPlace {
             Some(param) => (spec.params[param].min, spec.params[param].max),
             None => (f32::MIN, f32::MAX),
         };
-        let cable = |cable: &PlanCable| {
-            let source = &earlier[usize::from(cable.module)];
-            let outlet = usize::from(cable.outlet);
-            let before: usize = source.outlet_strides[..outlet].iter().sum();
-            CablePlace {
-                at: source.outlets + before * BLOCK_FRAMES,
-                stride: source.outlet_strides[outlet],
-                lanes: source.kind.outlet_lanes(source.lanes)[outlet],
-                amount: cable.amount,
-                bends: cable.bends,
-            }
+        let place = |cable: &PlanCable| {
+            let (page, lanes) = source(cable);
+            CablePlace { page, stride: stride_of(lanes), lanes, amount: cable.amount }
         };
-        let cables: Vec<CablePlace> = port.cables.iter().map(cable).collect();
-        let sums = kind.width(index) == Width::Sum;
+        let bends = port.cables.iter().filter(|cable| cable.bends).count();
+        let linear = port.cables.iter().filter(|cable| !cable.bends);
+        let ordered = linear.chain(port.cables.iter().filter(|cable| cable.bends));
+        let cables: Vec<CablePlace> = ordered.map(place).collect();
+        let sums = (module.kind().width)(index) == Width::Sum;
         let widest = cables.iter().map(|cable| cable.stride).max().unwrap_or(1);
         let stride = if sums { 1 } else { widest };
-        let plain =
-            |cable: &CablePlace| !cable.bends && cable.amount == 1.0 && cable.stride == stride;
+        let plain = |cable: &CablePlace| cable.amount == 1.0 && cable.stride == stride;
         let direct = param.is_none()
             && port.constant == 0.0
+            && bends == 0
             && cables.len() == 1
             && cables.first().is_some_and(plain);
         PortPlace {
@@ -278,6 +431,12 @@ impl PortPlace {
             max,
             cables,
             sums,
+            bends,
         }
+    }
+
+    /// Samples of its buffer.
+    fn samples(&self) -> usize {
+        if self.feed == Feed::Mixed { self.stride * BLOCK_FRAMES } else { 0 }
     }
 }

@@ -1,6 +1,7 @@
 //! The rack that plays a plan: state in an arena, commands in, blocks out.
 
 mod agenda;
+mod cables;
 mod layout;
 mod master;
 mod mix;

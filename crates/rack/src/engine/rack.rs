@@ -4,12 +4,13 @@ use segue_dsp::math::all_finite;
 use zerocopy::{FromBytes, IntoBytes};
 
 use crate::BLOCK_FRAMES;
-use crate::catalog::{ModuleSpec, state_of, words_of};
+use crate::catalog::{ModuleSpec, Note, Told, state_of, words_of};
 use crate::command::{Action, Command, MASTER_GAIN_MAX, OWN_SMOOTHING};
 use crate::engine::agenda::{AGENDA_CAPACITY, Agenda};
+use crate::engine::cables::Cables;
 use crate::engine::layout::{Header, Layout, MAGIC, Master, QUEUE, Tally};
 use crate::engine::master::{Desk, MASTER_MS, MasterTask, frames};
-use crate::engine::module::{self, BYPASS_MS, Event, Scene, Task};
+use crate::engine::module::{self, BRIDGE_MS, BYPASS_MS, Event, Scene, Task};
 use crate::engine::{Notes, StateError};
 use crate::plan::{Plan, PlanError, Setup};
 
@@ -26,8 +27,7 @@ pub struct Rack {
     desk: Desk,
     plan: u64,
     arena: Vec<u64>,
-    /// Cables: nothing in them outlives a block.
-    samples: Vec<f32>,
+    cables: Cables,
     schedule: Schedule,
 }
 
@@ -66,11 +66,21 @@ impl Schedule {
 impl Rack {
     /// Builds the rack of a plan: arena allocated and touched, state initial. `[control]`
     pub fn new(plan: &Plan, setup: &Setup) -> Result<Rack, PlanError> {
+        Rack::build(plan, setup, false)
+    }
+
+    /// The same, with every outlet to be looked at between blocks: see [`Rack::outlet`] and
+    /// [`Rack::peak`]. The sound is the same, for a little more memory and time. `[control]`
+    pub fn probed(plan: &Plan, setup: &Setup) -> Result<Rack, PlanError> {
+        Rack::build(plan, setup, true)
+    }
+
+    fn build(plan: &Plan, setup: &Setup, probed: bool) -> Result<Rack, PlanError> {
         setup.check()?;
         if plan.setup() != setup {
             return Err(PlanError::Setup);
         }
-        let layout = Layout::of(plan);
+        let layout = Layout::with(plan, probed);
         if layout.words * 8 > setup.state_bytes {
             return Err(PlanError::Wild { what: "more state than there is room" });
         }
@@ -81,7 +91,7 @@ impl Rack {
             plan: plan.hash(),
             // Written, not only reserved: the first render must not fault pages in.
             arena: vec![u64::MAX; layout.words],
-            samples: vec![1.0; layout.samples],
+            cables: Cables::new(&layout),
             schedule: Schedule {
                 events: Vec::with_capacity(EVENTS_MAX + modules),
                 chains: vec![None; modules],
@@ -90,7 +100,6 @@ impl Rack {
             layout,
         };
         rack.arena.fill(0);
-        rack.samples.fill(0.0);
         *header(&mut rack.arena) = Header {
             magic: MAGIC,
             plan: rack.plan,
@@ -139,6 +148,12 @@ impl Rack {
                 value.is_finite() && param.is_some_and(|param| !param.fixed)
             }
             (Action::Gate { level, .. }, Some(spec)) => spec.has_gate && level.is_finite(),
+            (Action::Note { note, velocity, .. }, Some(spec)) => {
+                spec.has_notes && note.is_finite() && velocity.is_finite()
+            }
+            (Action::Voice { param, value, .. }, Some(spec)) => {
+                usize::from(param) < spec.voice_params.len() && value.is_finite()
+            }
             (Action::MasterGain { gain, .. }, _) => gain.is_finite(),
             (_, known) => known.is_some() || module.is_none(),
         }
@@ -171,26 +186,37 @@ impl Rack {
             for place in &self.layout.modules {
                 module::silence(place, &mut self.arena[place.words.clone()]);
             }
+            for delay in &self.layout.delays {
+                self.arena[delay.words.clone()].fill(0);
+            }
+        }
+        for delay in &self.layout.delays {
+            let kept = self.arena[delay.words.clone()].as_bytes();
+            self.cables.pages[delay.page].as_mut_bytes().copy_from_slice(kept);
         }
         let header = header(&mut self.arena);
         let mut tally = header.notes;
         let before = tally.resets;
         let scene = Scene {
             start: header.block * BLOCK_FRAMES as u64,
-            rate: self.desk.rate as f32,
             channels: self.desk.channels,
             gate_gap: u64::from(self.desk.rate).div_ceil(1_000),
             bypass_frames: frames(BYPASS_MS, self.desk.rate),
+            bridge_frames: frames(BRIDGE_MS, self.desk.rate),
             events: &self.schedule.events,
         };
         for (index, place) in self.layout.modules.iter().enumerate() {
             crumb(index as u32);
             let words = &mut self.arena[place.words.clone()];
             let first = self.schedule.chains[index].map(|(first, _)| first);
-            let sound = module::play(place, words, &mut self.samples, &scene, first, &mut tally);
+            let sound = module::play(place, words, &mut self.cables, &scene, first, &mut tally);
             if !sound {
                 tally.reset(index, before);
             }
+        }
+        for delay in &self.layout.delays {
+            let heard = self.cables.pages[delay.from].as_bytes();
+            self.arena[delay.words.clone()].as_mut_bytes().copy_from_slice(heard);
         }
         let (limited, sound) = self.master_block(out);
         tally.limited += u64::from(limited);
@@ -205,8 +231,8 @@ impl Rack {
     /// The master's part of a block; frames the limiter held down, and whether it was finite.
     fn master_block(&mut self, out: &mut [f32]) -> (u32, bool) {
         let place = &self.layout.modules[self.layout.out];
-        let bus = &self.samples[place.outlets..place.outlets + 2 * BLOCK_FRAMES];
-        let (left, right) = bus.split_at(BLOCK_FRAMES);
+        let [left, right, ..] = &place.outlets;
+        let (left, right) = (self.cables.outlet(left), self.cables.outlet(right));
         let master = master(&mut self.arena);
         let channels = self.desk.channels;
         let (mut at, mut next, mut limited) = (0, 0, 0);
@@ -282,23 +308,41 @@ impl Rack {
                 let spec = self.specs.get(module).and_then(|s| s.params.get(usize::from(param)));
                 let Some(spec) = spec else { return };
                 let smooth = own(ramp_frames, frames(spec.smoothing_ms, self.desk.rate));
-                let frames = if spec.choices.is_empty() { smooth } else { 0 };
+                let steps = !spec.choices.is_empty();
+                let frames = if steps { 0 } else { smooth };
                 let (param, value) = (usize::from(param), spec.clamp(value));
-                schedule.add(module, frame, Task::Set { param, value, frames });
+                schedule.add(module, frame, Task::Set { param, value, frames, steps });
             }
             Action::Gate { module, level } => {
                 if usize::from(module) < self.specs.len() {
                     let level = clamp(level, 0.0, 1.0);
-                    schedule.add(usize::from(module), frame, Task::Gate { level });
+                    schedule.add(usize::from(module), frame, Task::Told(Told::Gate { level }));
                 }
             }
             Action::Panic => {
                 for (module, place) in self.layout.modules.iter().enumerate() {
-                    if place.has_gate {
-                        schedule.add(module, frame, Task::Choke);
+                    if place.kind.spec.has_gate || place.kind.spec.has_notes {
+                        schedule.add(module, frame, Task::Told(Told::Choke));
                     }
                 }
                 schedule.master.push((frame, MasterTask::Panic));
+            }
+            Action::Note { module, note, velocity, frames, voice } => {
+                let velocity = clamp(velocity, 0.0, 1.0);
+                let voice = voice.checked_sub(1).map(usize::from);
+                let note = Note { note, velocity, frames, voice };
+                if usize::from(module) < self.specs.len() {
+                    schedule.add(usize::from(module), frame, Task::Told(Told::Note(note)));
+                }
+            }
+            Action::Voice { module, voice, param, value, ramp_frames } => {
+                let (module, param) = (usize::from(module), usize::from(param));
+                let spec = self.specs.get(module).and_then(|spec| spec.voice_params.get(param));
+                let (Some(spec), Some(voice)) = (spec, voice.checked_sub(1)) else { return };
+                let frames = own(ramp_frames, frames(spec.smoothing_ms, self.desk.rate));
+                let (voice, value) = (usize::from(voice), spec.clamp(value));
+                let told = Told::Voice { voice, param, value, frames };
+                schedule.add(module, frame, Task::Told(told));
             }
             Action::Clear => agenda(&mut self.arena, &self.layout).clear_before(sequence),
             Action::Test => schedule.master.push((frame, MasterTask::Test)),
@@ -378,10 +422,21 @@ impl Rack {
 
     /// What the gate of a module was told last; `None` where there is no gate. `[any]`
     pub fn gate(&self, module: u16) -> Option<f32> {
-        let place = self.layout.modules.get(usize::from(module)).filter(|place| place.has_gate)?;
+        let place = self
+            .layout
+            .modules
+            .get(usize::from(module))
+            .filter(|place| place.kind.spec.has_gate)?;
         let head = module::head(place, &self.arena)?;
         let waiting = (head.waiting as usize).checked_sub(1);
         Some(waiting.map_or(head.level, |last| head.queue[last]))
+    }
+
+    /// What a parameter of a voice (from 1) of a player was set to. `[control]`
+    pub fn voice_param(&self, module: u16, voice: u8, param: u16) -> Option<f32> {
+        let place = self.layout.modules.get(usize::from(module))?;
+        let voice = usize::from(voice.checked_sub(1)?);
+        module::voice_param(place, &self.arena, voice, usize::from(param))
     }
 
     /// Whether a module is bypassed. `[any]`
@@ -392,16 +447,21 @@ impl Rack {
     }
 
     /// The largest magnitude a module's outlets had in the block rendered last, before the
-    /// master; `None` for no module. `[any]`
+    /// master; `None` for no module. Of a rack that is not probed only `out` is known. `[any]`
     pub fn peak(&self, module: u16) -> Option<f32> {
         let place = self.layout.modules.get(usize::from(module))?;
-        let length = place.outlet_strides.iter().sum::<usize>() * BLOCK_FRAMES;
-        let outlets = &self.samples[place.outlets..place.outlets + length];
-        Some(
-            outlets
-                .iter()
-                .fold(0.0, |most, sample| if sample.abs() > most { sample.abs() } else { most }),
-        )
+        let samples = place.outlets.iter().flat_map(|outlet| self.cables.outlet(outlet));
+        let louder = |most, sample: &f32| if sample.abs() > most { sample.abs() } else { most };
+        Some(samples.fold(0.0, louder))
+    }
+
+    /// What an outlet gave in the block rendered last, `[frame][lane]`, and how many lanes a
+    /// frame has and how many of them mean something; `None` for no such outlet. Of a rack that
+    /// is not probed the samples may be another module's. `[any]`
+    pub fn outlet(&self, module: u16, outlet: usize) -> Option<(&[f32], usize, usize)> {
+        let place = self.layout.modules.get(usize::from(module))?;
+        let outlet = place.outlets.get(outlet).filter(|outlet| outlet.page.is_some())?;
+        Some((self.cables.outlet(outlet), outlet.stride, outlet.lanes))
     }
 
     /// The master gain (linear) set last, and whether muted. `[any]`

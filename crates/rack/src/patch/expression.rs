@@ -1,8 +1,8 @@
 //! What stands in the string of an inlet or parameter: a sum of quantities and cables.
 //!
 //! *Grammar*: `sum = ["-"] term {("+" | "-") term}`, `term = factor ["*" factor]`, where a factor
-//! is a quantity (`180`, `14ct`, `A4`) or a source (`env`, `bass.pitch`), and a term has at most
-//! one source.
+//! is a quantity (`180`, `14ct`, `A4`) or a source (`env`, `bass.pitch`, `delayed(filter.low)`),
+//! and a term has at most one source.
 
 use std::ops::Range;
 
@@ -23,11 +23,12 @@ pub(crate) enum TermKind {
     Cable(Reference, Quantity),
 }
 
-/// A source: `ID` or `ID.OUTLET`.
+/// A source: `ID` or `ID.OUTLET`, alone or as `delayed(ID.OUTLET)`.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Reference {
     pub(crate) module: String,
     pub(crate) outlet: Option<String>,
+    pub(crate) delayed: bool,
     pub(crate) at: Range<usize>,
 }
 
@@ -177,30 +178,43 @@ impl Reader<'_> {
 
     fn source(&mut self) -> Result<Reference, Fault> {
         let start = self.at;
+        let word = self.word();
+        if self.peek() != Some('(') {
+            let outlet = self.outlet()?;
+            return Ok(Reference { module: word, outlet, delayed: false, at: start..self.at });
+        }
+        if word != "delayed" {
+            let hint = Some("there is delayed(ID), for what goes in a circle".to_string());
+            let text = format!("there is no function '{word}'");
+            return Err(Fault { code: "syntax", text, hint, at: start..self.at });
+        }
+        self.at += 1;
+        self.skip_space();
         let module = self.word();
-        if self.peek() == Some('(') {
-            let at = start..self.text.len();
-            let (code, text) = if module == "delayed" {
-                (
-                    "not_built",
-                    "delayed() is not built yet: this version has no feedback".to_string(),
-                )
-            } else {
-                ("syntax", format!("there is no function '{module}'"))
-            };
-            return Err(Fault { code, text, hint: None, at });
+        if !module.starts_with(is_letter) {
+            let text = "a module's name is missing here";
+            return Err(self.fault_here("syntax", text, Some("write delayed(ID)".to_string())));
         }
-        let mut outlet = None;
-        if self.peek() == Some('.') {
-            self.at += 1;
-            let name = self.word();
-            if name.is_empty() {
-                let text = "an outlet's name is missing here";
-                return Err(self.fault_here("syntax", text, None));
-            }
-            outlet = Some(name);
+        let outlet = self.outlet()?;
+        self.skip_space();
+        if self.peek() != Some(')') {
+            return Err(self.fault_here("syntax", "a ')' is missing here", None));
         }
-        Ok(Reference { module, outlet, at: start..self.at })
+        self.at += 1;
+        Ok(Reference { module, outlet, delayed: true, at: start..self.at })
+    }
+
+    /// `.OUTLET`, if it stands here.
+    fn outlet(&mut self) -> Result<Option<String>, Fault> {
+        if self.peek() != Some('.') {
+            return Ok(None);
+        }
+        self.at += 1;
+        let name = self.word();
+        if name.is_empty() {
+            return Err(self.fault_here("syntax", "an outlet's name is missing here", None));
+        }
+        Ok(Some(name))
     }
 
     fn word(&mut self) -> String {
@@ -237,7 +251,8 @@ mod tests {
                 TermKind::Constant(quantity) => format!("{sign}{quantity:?}"),
                 TermKind::Cable(from, amount) => {
                     let outlet = from.outlet.as_deref().unwrap_or("");
-                    format!("{sign}{}.{outlet}*{amount:?}", from.module)
+                    let late = if from.delayed { "late " } else { "" };
+                    format!("{sign}{late}{}.{outlet}*{amount:?}", from.module)
                 }
             }
         };
@@ -253,6 +268,7 @@ mod tests {
         assert_eq!(shown("-6dB"), "+Decibels(-6.0)");
         assert_eq!(shown(" - env"), "-env.*Bare(1.0)");
         assert_eq!(shown("0.5 * env - 1e-3"), "+env.*Bare(0.5) -Bare(0.001)");
+        assert_eq!(shown("-delayed( filter.low )*0.5"), "-late filter.low*Bare(0.5)");
         assert_eq!(parse("A4").unwrap()[0].kind, TermKind::Constant(Quantity::Hertz(440.0)));
     }
 
@@ -264,7 +280,9 @@ mod tests {
         assert_eq!(shown("env +"), "syntax at 5..5");
         assert_eq!(shown(""), "syntax at 0..0");
         assert_eq!(shown("env * 2 * 3"), "syntax at 8..9");
-        assert_eq!(shown("delayed(filter)"), "not_built at 0..15");
+        assert_eq!(shown("later(filter)"), "syntax at 0..5");
+        assert_eq!(shown("delayed(filter"), "syntax at 14..14");
+        assert_eq!(shown("delayed(3)"), "syntax at 9..10");
         assert_eq!(shown("lfo * 1/8"), "not_built at 6..9");
         assert_eq!(shown("env + 5mm"), "bad_quantity at 6..9");
         assert_eq!(shown("env."), "syntax at 4..4");

@@ -49,6 +49,8 @@ pub(crate) struct Cable {
     pub(crate) amount: f32,
     /// The amount is in octaves and multiplies.
     pub(crate) bends: bool,
+    /// It brings what its outlet gave 64 frames ago.
+    pub(crate) delayed: bool,
     pub(crate) at: Span,
 }
 

@@ -147,7 +147,15 @@ impl PortReader<'_, '_> {
                 // Of a module whose type is unknown no outlet can be checked; that is told already.
                 if let Some((module, outlet)) = self.resolve(reference, named)? {
                     let amount = sign * amount;
-                    sum.port.cables.push(Cable { module, outlet, amount, bends, at: named });
+                    let delayed = reference.delayed;
+                    sum.port.cables.push(Cable {
+                        module,
+                        outlet,
+                        amount,
+                        bends,
+                        delayed,
+                        at: named,
+                    });
                 }
             }
         }
@@ -158,7 +166,9 @@ impl PortReader<'_, '_> {
     fn resolve(&self, reference: &Reference, at: Span) -> Result<Option<(usize, usize)>, Mistake> {
         let Reference { module, outlet, .. } = reference;
         let Some(index) = self.known.iter().position(|(id, _)| *id == module.as_str()) else {
-            let short = Span { length: module.chars().count() as u32, ..at };
+            let skipped = if reference.delayed { "delayed(".len() as u32 } else { 0 };
+            let length = module.chars().count() as u32;
+            let short = Span { column: at.column + skipped, length, ..at };
             let mistake = short.mistake("unknown_module", format!("no module '{module}'"));
             let hint = nearest(module, self.known.iter().map(|(id, _)| *id))
                 .map(|id| format!("did you mean '{id}'?"));

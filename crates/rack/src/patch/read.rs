@@ -109,8 +109,7 @@ fn entry<'a, 'i>(
         None if id == "out" => catalog::spec("out"),
         None => {
             let mistake = at.mistake("missing_type", format!("'{id}' has no type"));
-            let names = catalog::catalog().iter().map(|spec| spec.name).collect::<Vec<_>>();
-            let hint = format!("give it one: type = \"{}\"", names.join("\", \""));
+            let hint = "give it one, as type = \"osc\"; segue modules lists them".to_string();
             mistakes.push(Mistake { hint: Some(hint), ..mistake });
             None
         }

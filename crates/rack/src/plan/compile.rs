@@ -1,6 +1,6 @@
 //! From a patch to a plan: order, voices, room.
 
-use crate::catalog::{Kind, Width};
+use crate::catalog::{Kind, Lanes, Width};
 use crate::engine::Layout;
 use crate::patch::{Mistake, Patch};
 use crate::plan::{Plan, PlanCable, PlanModule, PlanPort, Setup};
@@ -15,6 +15,7 @@ pub(super) fn compile(patch: &Patch, setup: &Setup) -> Result<Plan, Vec<Mistake>
     }
     let modules = order.iter().map(|index| {
         let module = &patch.modules()[*index];
+        let (kind, lanes) = voices[*index];
         let ports = module.ports.iter().map(|port| PlanPort {
             constant: port.constant,
             octaves: port.octaves,
@@ -26,15 +27,11 @@ pub(super) fn compile(patch: &Patch, setup: &Setup) -> Result<Plan, Vec<Mistake>
                     outlet: cable.outlet as u8,
                     amount: cable.amount,
                     bends: cable.bends,
+                    delayed: cable.delayed,
                 })
                 .collect(),
         });
-        PlanModule {
-            id: module.id.clone(),
-            spec: module.spec,
-            lanes: voices[*index] as u8,
-            ports: ports.collect(),
-        }
+        PlanModule { id: module.id.clone(), spec: module.spec, kind, lanes, ports: ports.collect() }
     });
     let plan = Plan { title: patch.title().to_string(), setup: *setup, modules: modules.collect() };
     let needed = Layout::of(&plan).words * 8;
@@ -57,7 +54,7 @@ fn order(patch: &Patch) -> Result<Vec<usize>, Vec<Mistake>> {
     while order.len() < modules.len() {
         let ready = |index: &usize| {
             let mut cables = modules[*index].ports.iter().flat_map(|port| &port.cables);
-            !placed[*index] && cables.all(|cable| placed[cable.module])
+            !placed[*index] && cables.all(|cable| cable.delayed || placed[cable.module])
         };
         let Some(next) = (0..modules.len()).find(ready) else {
             return Err(vec![cycle(patch, &placed)]);
@@ -73,7 +70,7 @@ fn cycle(patch: &Patch, placed: &[bool]) -> Mistake {
     let modules = patch.modules();
     let waits_for = |index: usize| {
         let cables = modules[index].ports.iter().flat_map(|port| &port.cables);
-        cables.into_iter().find(|cable| !placed[cable.module])
+        cables.into_iter().find(|cable| !cable.delayed && !placed[cable.module])
     };
     let mut path = Vec::new();
     let mut at = placed.iter().position(|placed| !placed).unwrap_or(0);
@@ -92,46 +89,71 @@ fn cycle(patch: &Patch, placed: &[bool]) -> Mistake {
     ids.reverse();
     let place = waits_for(at).map_or(modules[at].at, |cable| cable.at);
     let mistake = place.mistake("cycle", format!("a cycle: {}", ids.join(" -> ")));
-    let hint = "feedback is not built yet: break it at one cable".to_string();
+    let hint = format!("let one cable come a moment late: delayed({})", modules[at].id);
     Mistake { hint: Some(hint), ..mistake }
 }
 
-/// How many voices each module has, by index in the patch.
-fn voices(patch: &Patch, order: &[usize]) -> Result<Vec<usize>, Vec<Mistake>> {
+/// What each module does and how many lanes it has, by index in the patch.
+fn voices(patch: &Patch, order: &[usize]) -> Result<Vec<(&'static Kind, Lanes)>, Vec<Mistake>> {
     let modules = patch.modules();
-    let mut voices = vec![1; modules.len()];
+    let mut known = Vec::with_capacity(modules.len());
+    for (index, module) in modules.iter().enumerate() {
+        // The patch has its specs from the catalog.
+        let kind = Kind::of(module.spec)
+            .ok_or_else(|| vec![module.at.mistake("unknown_type", "a type without a kind")])?;
+        known.push((kind, Lanes { voices: own_voices(patch, index), control: 1 }));
+    }
+    // A delayed cable comes from a module further on, whose lanes may follow from this one's:
+    // once more for each module is enough, and lanes only ever grow.
     let mut mistakes = Vec::new();
-    for index in order {
-        let module = &modules[*index];
-        let Some(kind) = Kind::of(module.spec) else { continue };
-        let mut lanes = own_voices(patch, *index);
-        for (port, cables) in module.ports.iter().map(|port| &port.cables).enumerate() {
-            for cable in cables {
-                let from = &modules[cable.module];
-                let source = Kind::of(from.spec)
-                    .map_or(1, |kind| kind.outlet_lanes(voices[cable.module])[cable.outlet]);
-                let unequal = match kind.width(port) {
-                    Width::Sum => false,
-                    Width::Mono => source > 1,
-                    Width::Voices => source > 1 && lanes > 1 && source != lanes,
-                };
-                if unequal {
-                    let name = module.port_name(port);
-                    let takes = if kind.width(port) == Width::Mono { 1 } else { lanes };
-                    let text = format!(
-                        "'{}' has {source} voices, '{}.{name}' takes {takes}",
-                        from.id, module.id
-                    );
-                    mistakes.push(cable.at.mistake("unequal_voices", text));
-                } else if kind.width(port) == Width::Voices {
-                    lanes = lanes.max(source);
+    for _ in 0..=modules.len() {
+        let before: Vec<Lanes> = known.iter().map(|(_, lanes)| *lanes).collect();
+        mistakes.clear();
+        for index in order {
+            known[*index].1 = lanes(patch, *index, &known, &mut mistakes);
+        }
+        if known.iter().zip(&before).all(|((_, lanes), before)| lanes == before) {
+            break;
+        }
+    }
+    mistakes.sort_by_key(|mistake: &Mistake| (mistake.line, mistake.column));
+    if mistakes.is_empty() { Ok(known) } else { Err(mistakes) }
+}
+
+/// The lanes of one module, given those of the others.
+fn lanes(
+    patch: &Patch,
+    index: usize,
+    known: &[(&'static Kind, Lanes)],
+    mistakes: &mut Vec<Mistake>,
+) -> Lanes {
+    let module = &patch.modules()[index];
+    let (kind, mut lanes) = known[index];
+    for (port, cables) in module.ports.iter().map(|port| &port.cables).enumerate() {
+        let width = (kind.width)(port);
+        for cable in cables {
+            let (from, lanes_from) = known[cable.module];
+            let source = (from.outlets)(lanes_from)[cable.outlet];
+            let takes = if width == Width::Mono { 1 } else { lanes.voices };
+            let unequal = match width {
+                Width::Sum => false,
+                Width::Mono => source > 1,
+                Width::Voices | Width::Control => source > 1 && takes > 1 && source != takes,
+            };
+            if unequal {
+                let (id, name) = (&patch.modules()[cable.module].id, module.port_name(port));
+                let text =
+                    format!("'{id}' has {source} voices, '{}.{name}' takes {takes}", module.id);
+                mistakes.push(cable.at.mistake("unequal_voices", text));
+            } else if matches!(width, Width::Voices | Width::Control) {
+                lanes.voices = lanes.voices.max(source);
+                if width == Width::Control {
+                    lanes.control = lanes.control.max(source);
                 }
             }
         }
-        voices[*index] = lanes;
     }
-    mistakes.sort_by_key(|mistake: &Mistake| (mistake.line, mistake.column));
-    if mistakes.is_empty() { Ok(voices) } else { Err(mistakes) }
+    lanes
 }
 
 /// The voices a module is given by its own parameter.

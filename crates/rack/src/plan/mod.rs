@@ -5,7 +5,7 @@ mod wire;
 
 use thiserror::Error;
 
-use crate::catalog::{Kind, ModuleSpec};
+use crate::catalog::{Kind, Lanes, ModuleSpec};
 use crate::names::nearest;
 use crate::patch::{Mistake, Patch};
 
@@ -84,8 +84,8 @@ pub struct Plan {
 pub struct PlanModule {
     id: String,
     spec: &'static ModuleSpec,
-    /// Voices, 1 to 16.
-    lanes: u8,
+    kind: &'static Kind,
+    lanes: Lanes,
     /// Inlets, then parameters.
     ports: Vec<PlanPort>,
 }
@@ -98,7 +98,7 @@ pub(crate) struct PlanPort {
     pub(crate) cables: Vec<PlanCable>,
 }
 
-/// A cable, at the end that receives; it comes from an earlier module.
+/// A cable, at the end that receives; unless it is delayed it comes from an earlier module.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct PlanCable {
     pub(crate) module: u16,
@@ -106,6 +106,8 @@ pub(crate) struct PlanCable {
     pub(crate) amount: f32,
     /// The amount is in octaves and multiplies.
     pub(crate) bends: bool,
+    /// It brings what its outlet gave 64 frames ago.
+    pub(crate) delayed: bool,
 }
 
 impl Plan {
@@ -136,9 +138,7 @@ impl Plan {
     /// A number that names this plan: that of another plan differs. FNV-1a of the bytes.
     /// `[control]`
     pub fn hash(&self) -> u64 {
-        self.to_bytes().iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
-            (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3)
-        })
+        fnv(&self.to_bytes())
     }
 
     /// The title of the patch, or nothing. `[any]`
@@ -190,8 +190,21 @@ impl PlanModule {
     }
 
     /// How many voices it has, 1 to 16. `[any]`
-    pub fn lanes(&self) -> usize {
-        usize::from(self.lanes)
+    pub fn voices(&self) -> usize {
+        self.lanes.voices
+    }
+
+    pub(crate) fn lanes(&self) -> Lanes {
+        self.lanes
+    }
+
+    pub(crate) fn kind(&self) -> &'static Kind {
+        self.kind
+    }
+
+    /// A number of its own, the same in every run: FNV-1a of its id.
+    pub(crate) fn seed(&self) -> u64 {
+        fnv(self.id.as_bytes())
     }
 
     /// The constant a parameter starts with. `[any]`
@@ -215,7 +228,14 @@ impl PlanModule {
 
     /// Lanes of one of its outlets.
     pub(crate) fn outlet_lanes(&self, outlet: u8) -> usize {
-        let lanes = Kind::of(self.spec).map(|kind| kind.outlet_lanes(self.lanes()));
-        lanes.and_then(|lanes| lanes.get(usize::from(outlet)).copied()).unwrap_or(1)
+        let lanes = (self.kind.outlets)(self.lanes);
+        lanes.get(usize::from(outlet)).copied().unwrap_or(1)
     }
+}
+
+/// FNV-1a, 64 bits.
+fn fnv(bytes: &[u8]) -> u64 {
+    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3)
+    })
 }

@@ -4,14 +4,14 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::catalog::{Kind, Width, spec};
+use crate::catalog::{Kind, Lanes, Width, spec};
 use crate::engine::Layout;
 use crate::names::is_id;
 use crate::patch::MODULES_MAX;
 use crate::plan::{Plan, PlanCable, PlanError, PlanModule, PlanPort, Setup};
 
 /// Version of the bytes. Counts up with every change of them or of the arena's layout.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 #[derive(Serialize, Deserialize)]
 struct WirePlan {
@@ -27,7 +27,8 @@ struct WirePlan {
 struct WireModule {
     id: String,
     kind: String,
-    lanes: u8,
+    /// Voices and control lanes.
+    lanes: (u8, u8),
     ports: Vec<WirePort>,
 }
 
@@ -35,7 +36,8 @@ struct WireModule {
 struct WirePort {
     constant: f32,
     octaves: f32,
-    cables: Vec<(u16, u8, f32, bool)>,
+    /// Module, outlet, amount, whether it bends, whether it is delayed.
+    cables: Vec<(u16, u8, f32, bool, bool)>,
 }
 
 /// The bytes of a plan.
@@ -46,13 +48,16 @@ pub(super) fn to_bytes(plan: &Plan) -> Vec<u8> {
         cables: port
             .cables
             .iter()
-            .map(|cable| (cable.module, cable.outlet, cable.amount, cable.bends))
+            .map(|cable| {
+                let PlanCable { module, outlet, amount, bends, delayed } = *cable;
+                (module, outlet, amount, bends, delayed)
+            })
             .collect(),
     };
     let module = |module: &PlanModule| WireModule {
         id: module.id.clone(),
         kind: module.spec.name.to_string(),
-        lanes: module.lanes,
+        lanes: (module.lanes.voices as u8, module.lanes.control as u8),
         ports: module.ports.iter().map(port).collect(),
     };
     let wire = WirePlan {
@@ -92,6 +97,9 @@ pub(super) fn from_bytes(bytes: &[u8]) -> Result<Plan, PlanError> {
         let module = read_module(module, &modules)?;
         modules.push(module);
     }
+    for module in &modules {
+        check_cables(module, &modules)?;
+    }
     let outs = modules.iter().filter(|module| module.spec.name == "out").count();
     check(outs == 1, "not exactly one out")?;
     let plan = Plan { title: wire.title, setup, modules };
@@ -103,7 +111,7 @@ fn check(holds: bool, what: &'static str) -> Result<(), PlanError> {
     if holds { Ok(()) } else { Err(PlanError::Wild { what }) }
 }
 
-/// One module; its cables may come from `earlier` ones only.
+/// One module; its cables are checked for themselves only.
 fn read_module(wire: WireModule, earlier: &[PlanModule]) -> Result<PlanModule, PlanError> {
     check(is_id(&wire.id), "an id that is none")?;
     check(earlier.iter().all(|module| module.id != wire.id), "an id twice")?;
@@ -111,34 +119,50 @@ fn read_module(wire: WireModule, earlier: &[PlanModule]) -> Result<PlanModule, P
     let spec = spec(&wire.kind).ok_or_else(|| wild("an unknown type"))?;
     let kind = Kind::of(spec).ok_or_else(|| wild("an unknown type"))?;
     check(spec.name == wire.kind, "a type by its old name")?;
-    check((1..=16).contains(&wire.lanes), "voices out of range")?;
+    let (voices, control) = (usize::from(wire.lanes.0), usize::from(wire.lanes.1));
+    check((1..=16).contains(&voices), "voices out of range")?;
+    check(control == 1 || control == voices, "control lanes out of range")?;
     let known = spec.inlets.len() + spec.params.len();
     check(wire.ports.len() == known, "another number of ports")?;
     let mut ports = Vec::with_capacity(known);
     for (index, port) in wire.ports.into_iter().enumerate() {
         check(port.constant.is_finite() && port.octaves.is_finite(), "a value not finite")?;
-        let mut cables = Vec::with_capacity(port.cables.len());
-        for (module, outlet, amount, bends) in port.cables {
-            let cable = PlanCable { module, outlet, amount, bends };
-            let source =
-                earlier.get(usize::from(module)).ok_or_else(|| wild("a cable to nothing"))?;
-            check(usize::from(outlet) < source.spec.outlets.len(), "an outlet that is none")?;
-            check(amount.is_finite(), "a value not finite")?;
-            let lanes = source.outlet_lanes(outlet);
-            let fits = match kind.width(index) {
-                Width::Sum => true,
-                Width::Mono => lanes == 1,
-                Width::Voices => lanes == 1 || lanes == usize::from(wire.lanes),
-            };
-            check(fits, "unequal voices")?;
-            cables.push(cable);
+        let param = index.checked_sub(spec.inlets.len()).map(|param| &spec.params[param]);
+        if let Some(param) = param.filter(|param| param.fixed) {
+            let within = param.clamp(port.constant) == port.constant;
+            check(within, "a fixed value out of range")?;
         }
-        let choice = index >= spec.inlets.len() && {
-            let param = &spec.params[index - spec.inlets.len()];
-            param.fixed || !param.choices.is_empty()
-        };
-        check(!choice || cables.is_empty(), "a cable into a choice")?;
+        let choice = param.is_some_and(|param| param.fixed || !param.choices.is_empty());
+        check(!choice || port.cables.is_empty(), "a cable into a choice")?;
+        let mut cables = Vec::with_capacity(port.cables.len());
+        for (module, outlet, amount, bends, delayed) in port.cables {
+            check(amount.is_finite(), "a value not finite")?;
+            let here = delayed || usize::from(module) < earlier.len();
+            check(here, "a cable to nothing")?;
+            cables.push(PlanCable { module, outlet, amount, bends, delayed });
+        }
         ports.push(PlanPort { constant: port.constant, octaves: port.octaves, cables });
     }
-    Ok(PlanModule { id: wire.id, spec, lanes: wire.lanes, ports })
+    Ok(PlanModule { id: wire.id, spec, kind, lanes: Lanes { voices, control }, ports })
+}
+
+/// Whether all cables of a module come from somewhere, with as many lanes as it takes.
+fn check_cables(module: &PlanModule, modules: &[PlanModule]) -> Result<(), PlanError> {
+    for (index, port) in module.ports.iter().enumerate() {
+        for cable in &port.cables {
+            let wild = || PlanError::Wild { what: "a cable to nothing" };
+            let source = modules.get(usize::from(cable.module)).ok_or_else(wild)?;
+            let outlet = usize::from(cable.outlet);
+            check(outlet < source.spec.outlets.len(), "an outlet that is none")?;
+            let (lanes, takes) = (source.outlet_lanes(cable.outlet), module.lanes);
+            let fits = match (module.kind.width)(index) {
+                Width::Sum => true,
+                Width::Mono => lanes == 1,
+                Width::Voices => lanes == 1 || lanes == takes.voices,
+                Width::Control => lanes == 1 || lanes == takes.control,
+            };
+            check(fits, "unequal voices")?;
+        }
+    }
+    Ok(())
 }

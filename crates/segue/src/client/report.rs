@@ -217,7 +217,7 @@ pub(crate) fn panel(snapshot: &Snapshot, shape: &Shape) -> Option<(Plan, Rack)> 
         channels: u16::try_from(shape.channels).ok()?,
         state_bytes: shape.state_words * 8,
     };
-    let mut rack = Rack::new(&plan, &setup).ok()?;
+    let mut rack = Rack::probed(&plan, &setup).ok()?;
     if let Some(state) = &snapshot.state {
         rack.restore(state).ok()?;
     }

@@ -23,7 +23,7 @@ pub(super) fn value(plan: &Plan, topic: Topic, value: f32) -> OscType {
                 None => OscType::Float(value),
             }
         }
-        Topic::Gate { .. } => OscType::Float(value),
+        Topic::Gate { .. } | Topic::Voice { .. } => OscType::Float(value),
         Topic::MasterGain => OscType::Float(decibels(value)),
         Topic::MasterMute => OscType::Int(i32::from(value > 0.0)),
     }
@@ -40,7 +40,8 @@ pub(super) fn list(plan: &Plan) -> String {
     let modules = plan.modules().iter().map(|module| {
         let spec = module.spec();
         let params: Vec<_> = spec.params.iter().map(|param| param.name).collect();
-        json!({ "id": module.id(), "type": spec.name, "params": params, "gate": spec.has_gate })
+        json!({ "id": module.id(), "type": spec.name, "params": params, "gate": spec.has_gate,
+            "notes": spec.has_notes, "voices": module.voices() })
     });
     json!({ "title": plan.title(), "modules": modules.collect::<Vec<_>>() }).to_string()
 }

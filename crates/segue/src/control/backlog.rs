@@ -133,6 +133,7 @@ fn parameter(bundle: &Bundle) -> Option<(u16, u16)> {
 fn is_release(bundle: &Bundle) -> bool {
     bundle.commands.iter().all(|command| match command.action {
         Action::Gate { level, .. } => level <= 0.0,
+        Action::Note { velocity, .. } => velocity <= 0.0,
         Action::Panic => true,
         _ => false,
     })

@@ -14,6 +14,8 @@ use crate::osc::address::Topic;
 pub(crate) struct Mirror {
     params: Vec<Vec<f32>>,
     gates: Vec<f32>,
+    /// Of each module: the parameters of each voice.
+    voices: Vec<Vec<Vec<f32>>>,
     master_gain: f32,
     muted: bool,
     /// By frame; equal ones in the order of submission.
@@ -27,8 +29,13 @@ impl Mirror {
             let params = module.spec().params.iter().zip(0_u16..);
             params.map(|(spec, at)| module.constant(at).unwrap_or(spec.default)).collect()
         };
+        let voices = |module: &segue_rack::PlanModule| {
+            let fresh: Vec<f32> = module.spec().voice_params.iter().map(|it| it.default).collect();
+            vec![fresh; module.voices()]
+        };
         Self {
             params: plan.modules().iter().map(constants).collect(),
+            voices: plan.modules().iter().map(voices).collect(),
             gates: vec![0.0; plan.modules().len()],
             master_gain: 1.0,
             muted: false,
@@ -46,6 +53,13 @@ impl Mirror {
         }
         for (module, gate) in (0_u16..).zip(&mut mirror.gates) {
             *gate = rack.gate(module).unwrap_or(0.0);
+        }
+        for (module, voices) in (0_u16..).zip(&mut mirror.voices) {
+            for (voice, params) in (1_u8..).zip(voices) {
+                for (param, value) in (0_u16..).zip(params) {
+                    *value = rack.voice_param(module, voice, param).unwrap_or(*value);
+                }
+            }
         }
         (mirror.master_gain, mirror.muted) = rack.master();
         for command in rack.pending() {
@@ -84,6 +98,10 @@ impl Mirror {
                 self.params.get(usize::from(module))?.get(usize::from(param)).copied()
             }
             Topic::Gate { module } => self.gates.get(usize::from(module)).copied(),
+            Topic::Voice { module, voice, param } => {
+                let voice = usize::from(voice).checked_sub(1)?;
+                self.voices.get(usize::from(module))?.get(voice)?.get(usize::from(param)).copied()
+            }
             Topic::MasterGain => Some(self.master_gain),
             Topic::MasterMute => Some(f32::from(u8::from(self.muted))),
         }
@@ -107,11 +125,23 @@ impl Mirror {
                     *gate = level;
                 }
             }
+            Action::Voice { module, voice, param, value, .. } => {
+                let voices = self.voices.get_mut(usize::from(module));
+                let voice = usize::from(voice).checked_sub(1);
+                let params = voices.zip(voice).and_then(|(voices, at)| voices.get_mut(at));
+                if let Some(slot) = params.and_then(|it| it.get_mut(usize::from(param))) {
+                    *slot = value;
+                }
+            }
             Action::MasterGain { gain, .. } => self.master_gain = gain,
             Action::MasterMute { on } => self.muted = on,
             Action::Panic => self.gates.fill(0.0),
             Action::Clear => self.pending.clear(),
-            Action::Test | Action::Fade { .. } | Action::Bypass { .. } | Action::Revive { .. } => {}
+            Action::Note { .. }
+            | Action::Test
+            | Action::Fade { .. }
+            | Action::Bypass { .. }
+            | Action::Revive { .. } => {}
         }
     }
 }

@@ -196,6 +196,16 @@ fn message(record: &Record, plan: &Plan) -> OscMessage {
         Ok(Action::Gate { module, level }) => {
             (format!("/gate/{}", id(module)), vec![OscType::Float(level)])
         }
+        Ok(Action::Note { module, note, velocity, .. }) => {
+            let args = vec![OscType::Float(note), OscType::Float(velocity)];
+            (format!("/note/{}", id(module)), args)
+        }
+        Ok(Action::Voice { module, voice, param, value, .. }) => {
+            let modules = plan.modules().get(usize::from(module));
+            let spec = modules.and_then(|it| it.spec().voice_params.get(usize::from(param)));
+            let param = spec.map_or_else(|| param.to_string(), |spec| spec.name.to_owned());
+            (format!("/voice/{}/{voice}/{param}", id(module)), vec![OscType::Float(value)])
+        }
         Ok(Action::MasterGain { .. }) => ("/master/gain".to_owned(), Vec::new()),
         Ok(Action::MasterMute { on }) => {
             ("/master/mute".to_owned(), vec![OscType::Int(i32::from(on))])

@@ -154,7 +154,7 @@ mod tests {
     fn found(text: &str, commands: impl Fn(&Plan) -> Vec<Action>) -> Vec<Finding> {
         let setup = Setup::default();
         let plan = Plan::compile(&Patch::parse(text).unwrap(), &setup).unwrap();
-        let mut rack = Rack::new(&plan, &setup).unwrap();
+        let mut rack = Rack::probed(&plan, &setup).unwrap();
         commands(&plan).into_iter().for_each(|action| rack.apply(&Command::now(action)));
         rack.render(&mut [0.0; 128], &mut |_| {});
         Signal::listen(&plan, &mut rack, 2).judge()

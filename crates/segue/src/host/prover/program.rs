@@ -61,7 +61,16 @@ fn modules(plan: &Plan) -> impl Iterator<Item = (u16, &segue_rack::PlanModule)> 
 
 fn gates(plan: &Plan, level: f32) -> Vec<Command> {
     let gated = modules(plan).filter(|(_, module)| module.spec().has_gate);
-    gated.map(|(module, _)| Command::now(Action::Gate { module, level })).collect()
+    let gates = gated.map(|(module, _)| Action::Gate { module, level });
+    // A player with every voice at once costs the most.
+    let players = modules(plan).filter(|(_, module)| module.spec().has_notes);
+    let notes = players.flat_map(|(index, module)| {
+        (1..=module.voices() as u8).map(move |voice| {
+            let note = 45.0 + 3.0 * f32::from(voice);
+            Action::Note { module: index, note, velocity: level, frames: 0, voice }
+        })
+    });
+    gates.chain(notes).map(Command::now).collect()
 }
 
 fn extremes(plan: &Plan, end: impl Fn(&segue_rack::catalog::ParamSpec) -> f32) -> Vec<Command> {

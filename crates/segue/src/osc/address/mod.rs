@@ -4,6 +4,7 @@
 //! values are finite and in range. Everything else is a [`Refusal`] that says what was expected.
 
 mod argument;
+mod player;
 mod settable;
 
 use rosc::{OscMessage, OscType};
@@ -41,6 +42,15 @@ pub(crate) enum Topic {
     Gate {
         /// Index in the plan.
         module: u16,
+    },
+    /// `/voice/ID/VOICE/PARAM`.
+    Voice {
+        /// Index in the plan.
+        module: u16,
+        /// From 1.
+        voice: u8,
+        /// Index in the spec's voice params.
+        param: u16,
     },
     /// `/master/gain`, in dB.
     MasterGain,
@@ -90,9 +100,11 @@ pub(crate) enum Revived {
 }
 
 /// Every address there is, as the manual writes it.
-pub(crate) const ADDRESSES: [&str; 16] = [
+pub(crate) const ADDRESSES: [&str; 18] = [
     "/mod/ID/PARAM",
     "/gate/ID",
+    "/note/ID",
+    "/voice/ID/VOICE/PARAM",
     "/test",
     "/master/gain",
     "/master/mute",
@@ -144,10 +156,15 @@ pub(crate) fn expand(plan: &Plan, message: OscMessage) -> Result<Vec<OscMessage>
 pub(crate) fn resolve(plan: &Plan, message: &OscMessage) -> Result<Ask, Refusal> {
     let mut parts = message.addr.strip_prefix('/').unwrap_or_default().split('/');
     let args = message.args.as_slice();
-    let parts = [parts.next(), parts.next(), parts.next(), parts.next()];
-    match parts {
+    let parts = [parts.next(), parts.next(), parts.next(), parts.next(), parts.next()];
+    if let [Some("voice"), Some(id), Some(voice), Some(param), None] = parts {
+        return player::of_voice(plan, (id, voice, param), args);
+    }
+    let [first, second, third, fourth, _] = parts;
+    match [first, second, third, fourth] {
         [Some("mod"), Some(id), Some(param), None] => settable::param(plan, id, param, args),
         [Some("gate"), Some(id), None, None] => settable::gate(plan, id, args),
+        [Some("note"), Some(id), None, None] => player::note(plan, id, args),
         [Some("master"), Some("gain"), None, None] => settable::master_gain(plan, args),
         [Some("master"), Some("mute"), None, None] => settable::master_mute(args),
         [Some("test"), None, None, None] => {

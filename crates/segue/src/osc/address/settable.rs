@@ -18,7 +18,14 @@ pub(super) fn addresses(plan: &Plan) -> impl Iterator<Item = String> + '_ {
         let (id, spec) = (module.id().to_owned(), module.spec());
         let gate = spec.has_gate.then(|| format!("/gate/{id}"));
         let free = spec.params.iter().filter(|param| !param.fixed);
-        gate.into_iter().chain(free.map(move |param| format!("/mod/{id}/{}", param.name)))
+        let named = id.clone();
+        let voices = (1..=module.voices()).flat_map(move |voice| {
+            let id = named.clone();
+            let params = spec.voice_params.iter();
+            params.map(move |param| format!("/voice/{id}/{voice}/{}", param.name))
+        });
+        let params = free.map(move |param| format!("/mod/{id}/{}", param.name));
+        gate.into_iter().chain(params).chain(voices)
     };
     let fixed = ["/master/gain", "/master/mute"].map(str::to_owned);
     plan.modules().iter().flat_map(of_module).chain(fixed)
@@ -67,9 +74,7 @@ pub(super) fn param(plan: &Plan, id: &str, name: &str, args: &[OscType]) -> Resu
         Some(ramp) => argument::ramp_frames(ramp, plan.setup().rate)?,
         None => OWN_SMOOTHING,
     };
-    let value = spec.clamp(asked);
-    let outside = asked < spec.min || asked > spec.max;
-    let remark = outside.then(|| Refusal::new(Code::OutOfRange, range_text(spec, value)));
+    let (value, remark) = fitted(spec, asked);
     Ok(Ask::Act(Action::Set { module, param, value, ramp_frames }, remark))
 }
 
@@ -130,6 +135,13 @@ pub(super) fn master_mute(args: &[OscType]) -> Result<Ask, Refusal> {
         }
         _ => Err(Refusal::new(Code::WrongType, "/master/mute takes 0 or 1")),
     }
+}
+
+/// The value in its range, with a remark if it lay outside.
+pub(super) fn fitted(spec: &ParamSpec, asked: f32) -> (f32, Option<Refusal>) {
+    let value = spec.clamp(asked);
+    let outside = asked < spec.min || asked > spec.max;
+    (value, outside.then(|| Refusal::new(Code::OutOfRange, range_text(spec, value))))
 }
 
 fn range_text(spec: &ParamSpec, used: f32) -> String {

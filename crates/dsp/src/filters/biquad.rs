@@ -8,7 +8,7 @@
 //! *Invariant*: the two integrators saturate like a circuit on its rails: straight up to 2, bent
 //! from there, never beyond 4. So the output is bounded whatever the corner and resonance do.
 
-use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
+use multiversion::multiversion;
 
 use crate::FRAMES_MAX;
 use crate::math::{clamp, max, min, settle, tan_pi};
@@ -39,13 +39,11 @@ pub enum Mode {
     Notch,
 }
 
-/// The two integrators of each lane.
-#[derive(Clone, Copy, Debug, Default, FromBytes, IntoBytes, KnownLayout, Immutable)]
-#[repr(C)]
-pub struct Biquad {
-    first: [f32; 16],
-    second: [f32; 16],
-}
+/// Rows of samples a filter remembers.
+pub const ROWS: usize = 2;
+
+/// The two integrators of each of `W` lanes.
+pub struct Biquad<'a, const W: usize>(pub &'a mut [[f32; W]; ROWS]);
 
 /// What a filter reads.
 #[derive(Clone, Copy, Debug)]
@@ -70,120 +68,109 @@ struct Coefficients<const C: usize> {
     k: [f32; C],
 }
 
-impl Biquad {
-    /// At rest. `[any]`
-    pub fn new() -> Biquad {
-        Biquad::default()
-    }
-
-    /// The next `out.len() / stride` frames, at most 64; `stride` is 1, 8 or 16. `[audio]`
-    pub fn render(&mut self, mode: Mode, stride: usize, inputs: &Inputs<'_>, out: &mut [f32]) {
-        let mono = inputs.cutoff.is_mono() && inputs.q.is_mono();
-        match (stride, mono) {
-            (1, _) => self.render_lanes::<1, 1>(mode, inputs, out),
-            (8, true) => self.render_lanes::<8, 1>(mode, inputs, out),
-            (8, false) => self.render_lanes::<8, 8>(mode, inputs, out),
-            (_, true) => self.render_lanes::<16, 1>(mode, inputs, out),
-            (_, false) => self.render_lanes::<16, 16>(mode, inputs, out),
+impl<const W: usize> Biquad<'_, W> {
+    /// The next `out.len() / W` frames, at most 64. `[audio]`
+    pub fn render(&mut self, mode: Mode, inputs: &Inputs<'_>, out: &mut [f32]) {
+        if inputs.cutoff.is_mono() && inputs.q.is_mono() {
+            render_lanes::<W, 1>(self.0, mode, inputs, out);
+        } else {
+            render_lanes::<W, W>(self.0, mode, inputs, out);
         }
     }
 
     /// Ends tails that nobody can hear. To be called at the end of each block, which is the same
     /// frame however the block was cut. `[audio]`
     pub fn settle(&mut self) {
-        for state in self.first.iter_mut().chain(&mut self.second) {
+        for state in self.0.as_flattened_mut() {
             *state = settle(*state);
         }
     }
+}
 
-    fn render_lanes<const W: usize, const C: usize>(
-        &mut self,
-        mode: Mode,
-        inputs: &Inputs<'_>,
-        out: &mut [f32],
-    ) {
-        let frames = out.len() / W;
-        let still = inputs.cutoff.is_constant() && inputs.q.is_constant();
-        let none = Coefficients { c1: [0.0; C], d2: [0.0; C], d3: [0.0; C], k: [0.0; C] };
-        let mut coefficients = [none; FRAMES_MAX];
-        let needed = if still { frames.min(1) } else { frames };
-        for (frame, slot) in coefficients[..needed].iter_mut().enumerate() {
-            *slot = design::<C>(inputs, frame);
+#[multiversion(targets("x86_64+avx2"))]
+fn render_lanes<const W: usize, const C: usize>(
+    state: &mut [[f32; W]; ROWS],
+    mode: Mode,
+    inputs: &Inputs<'_>,
+    out: &mut [f32],
+) {
+    let frames = out.len() / W;
+    let still = inputs.cutoff.is_still() && inputs.q.is_still();
+    let none = Coefficients { c1: [0.0; C], d2: [0.0; C], d3: [0.0; C], k: [0.0; C] };
+    let mut coefficients = [none; FRAMES_MAX];
+    let needed = if still { frames.min(1) } else { frames };
+    for (frame, slot) in coefficients[..needed].iter_mut().enumerate() {
+        *slot = design::<C>(inputs, frame);
+    }
+    let step = usize::from(!still);
+    let pick = |frame: usize| &coefficients[frame * step];
+    let input = inputs.input;
+    match mode {
+        Mode::Lowpass => run::<W, C>(state, input, pick, out, |_, _, _, low| low),
+        Mode::Highpass => {
+            run::<W, C>(state, input, pick, out, |x, k, band, low| x - k * band - low);
         }
-        let step = usize::from(!still);
-        let pick = |frame: usize| &coefficients[frame * step];
-        let input = inputs.input;
-        match mode {
-            Mode::Lowpass => self.run::<W, C>(input, pick, out, |_, _, _, low| low),
-            Mode::Highpass => {
-                self.run::<W, C>(input, pick, out, |x, k, band, low| x - k * band - low);
-            }
-            Mode::Bandpass => self.run::<W, C>(input, pick, out, |_, k, band, _| k * band),
-            Mode::Notch => self.run::<W, C>(input, pick, out, |x, k, band, _| x - k * band),
+        Mode::Bandpass => run::<W, C>(state, input, pick, out, |_, k, band, _| k * band),
+        Mode::Notch => run::<W, C>(state, input, pick, out, |x, k, band, _| x - k * band),
+    }
+}
+
+/// Runs straight through, and only if a rail was touched on the way runs again with the rails
+/// in place: below them both have the same bits, and the straight run is twice as fast.
+#[inline(always)]
+fn run<'c, const W: usize, const C: usize>(
+    state: &mut [[f32; W]; ROWS],
+    input: Signal<'_>,
+    pick: impl Fn(usize) -> &'c Coefficients<C>,
+    out: &mut [f32],
+    mix: impl Fn(f32, f32, f32, f32) -> f32,
+) {
+    let before = *state;
+    let reached = pass::<W, C>(state, input, &pick, out, &mix, |x| x);
+    // A NaN is no larger than anything, and the rails let it through as well.
+    if reached > STRAIGHT {
+        *state = before;
+        pass::<W, C>(state, input, &pick, out, &mix, saturate);
+    }
+}
+
+/// One run; the largest size a state had.
+#[inline(always)]
+fn pass<'c, const W: usize, const C: usize>(
+    state: &mut [[f32; W]; ROWS],
+    input: Signal<'_>,
+    pick: &impl Fn(usize) -> &'c Coefficients<C>,
+    out: &mut [f32],
+    mix: &impl Fn(f32, f32, f32, f32) -> f32,
+    rails: impl Fn(f32) -> f32,
+) -> f32 {
+    let [mut first, mut second] = *state;
+    let mut reached = [0.0_f32; W];
+    let (frames, _) = out.as_chunks_mut::<W>();
+    for (frame, out) in frames.iter_mut().enumerate() {
+        let c = pick(frame);
+        let x = input.lanes::<W>(frame);
+        for lane in 0..W {
+            let (c1, d2) = (c.c1[lane % C], c.d2[lane % C]);
+            let (d3, k) = (c.d3[lane % C], c.k[lane % C]);
+            let above = x[lane] - second[lane];
+            let next_first = c1 * first[lane] + d2 * above;
+            let next_second = second[lane] + (d2 * first[lane] + d3 * above);
+            // Halfway between two states: that is what trapezoidal integration says.
+            let band = 0.5 * (next_first + first[lane]);
+            let low = 0.5 * (next_second + second[lane]);
+            reached[lane] = max(reached[lane], max(size(next_first), size(next_second)));
+            first[lane] = rails(next_first);
+            second[lane] = rails(next_second);
+            out[lane] = mix(x[lane], k, band, low);
         }
     }
-
-    /// Runs straight through, and only if a rail was touched on the way runs again with the rails
-    /// in place: below them both have the same bits, and the straight run is twice as fast.
-    #[inline(always)]
-    fn run<'c, const W: usize, const C: usize>(
-        &mut self,
-        input: Signal<'_>,
-        pick: impl Fn(usize) -> &'c Coefficients<C>,
-        out: &mut [f32],
-        mix: impl Fn(f32, f32, f32, f32) -> f32,
-    ) {
-        let before = *self;
-        let reached = self.pass::<W, C>(input, &pick, out, &mix, |x| x);
-        // A NaN is no larger than anything, and the rails let it through as well.
-        if reached > STRAIGHT {
-            *self = before;
-            self.pass::<W, C>(input, &pick, out, &mix, saturate);
-        }
+    *state = [first, second];
+    let mut most = 0.0;
+    for reached in reached {
+        most = max(most, reached);
     }
-
-    /// One run; the largest size a state had.
-    #[inline(always)]
-    fn pass<'c, const W: usize, const C: usize>(
-        &mut self,
-        input: Signal<'_>,
-        pick: &impl Fn(usize) -> &'c Coefficients<C>,
-        out: &mut [f32],
-        mix: &impl Fn(f32, f32, f32, f32) -> f32,
-        rails: impl Fn(f32) -> f32,
-    ) -> f32 {
-        let mut first = [0.0; W];
-        let mut second = [0.0; W];
-        let mut reached = [0.0_f32; W];
-        first.copy_from_slice(&self.first[..W]);
-        second.copy_from_slice(&self.second[..W]);
-        let (frames, _) = out.as_chunks_mut::<W>();
-        for (frame, out) in frames.iter_mut().enumerate() {
-            let c = pick(frame);
-            let x = input.lanes::<W>(frame);
-            for lane in 0..W {
-                let (c1, d2) = (c.c1[lane % C], c.d2[lane % C]);
-                let (d3, k) = (c.d3[lane % C], c.k[lane % C]);
-                let above = x[lane] - second[lane];
-                let next_first = c1 * first[lane] + d2 * above;
-                let next_second = second[lane] + (d2 * first[lane] + d3 * above);
-                // Halfway between two states: that is what trapezoidal integration says.
-                let band = 0.5 * (next_first + first[lane]);
-                let low = 0.5 * (next_second + second[lane]);
-                reached[lane] = max(reached[lane], max(size(next_first), size(next_second)));
-                first[lane] = rails(next_first);
-                second[lane] = rails(next_second);
-                out[lane] = mix(x[lane], k, band, low);
-            }
-        }
-        self.first[..W].copy_from_slice(&first);
-        self.second[..W].copy_from_slice(&second);
-        let mut most = 0.0;
-        for reached in reached {
-            most = max(most, reached);
-        }
-        most
-    }
+    most
 }
 
 /// The coefficients of one frame.
@@ -229,7 +216,7 @@ mod tests {
     const MODES: [Mode; 4] = [Mode::Lowpass, Mode::Highpass, Mode::Bandpass, Mode::Notch];
 
     fn respond(mode: Mode, cutoff: f32, q: f32, input: &[f32]) -> Vec<f32> {
-        let mut filter = Biquad::new();
+        let mut state = [[0.0; 1]; 2];
         let mut out = vec![0.0; input.len()];
         for (input, out) in input.chunks(64).zip(out.chunks_mut(64)) {
             let inputs = Inputs {
@@ -238,7 +225,7 @@ mod tests {
                 q: Signal::constant(&q),
                 rate: 48_000.0,
             };
-            filter.render(mode, 1, &inputs, out);
+            Biquad(&mut state).render(mode, &inputs, out);
         }
         out
     }
@@ -298,7 +285,7 @@ mod tests {
         };
         for mode in MODES {
             for q in [0.5, 20.0] {
-                let mut filter = Biquad::new();
+                let mut state = [[0.0; 1]; 2];
                 let mut peak = 0.0_f32;
                 for _ in 0..5_000 {
                     let input: Vec<f32> =
@@ -311,7 +298,7 @@ mod tests {
                         rate: 48_000.0,
                     };
                     let mut out = [0.0; 64];
-                    filter.render(mode, 1, &inputs, &mut out);
+                    Biquad(&mut state).render(mode, &inputs, &mut out);
                     peak = out.iter().fold(peak, |peak, s| peak.max(s.abs()));
                 }
                 assert!(peak <= OUTPUT_MAX, "{mode:?} q {q} peaks at {peak}");
@@ -350,10 +337,10 @@ mod tests {
                 rate: 48_000.0,
             };
             let wide = Inputs { input: Signal::cable(&many, 8), ..mono };
-            Biquad::new().render(mode, 1, &mono, &mut alone);
-            Biquad::new().render(mode, 8, &wide, &mut shared);
+            Biquad(&mut [[0.0; 1]; 2]).render(mode, &mono, &mut alone);
+            Biquad(&mut [[0.0; 8]; 2]).render(mode, &wide, &mut shared);
             let each = Inputs { cutoff: Signal::cable(&cutoffs, 8), ..wide };
-            Biquad::new().render(mode, 8, &each, &mut among);
+            Biquad(&mut [[0.0; 8]; 2]).render(mode, &each, &mut among);
             for frame in 0..64 {
                 assert_eq!(alone[frame].to_bits(), shared[frame * 8 + 5].to_bits());
                 assert_eq!(alone[frame].to_bits(), among[frame * 8 + 5].to_bits());

@@ -1,16 +1,24 @@
 //! `biquad`: a filter of two poles and two zeros.
 
-use segue_dsp::biquad::{Biquad, Inputs, Mode};
+use segue_dsp::by_stride;
+use segue_dsp::filters::biquad::{Biquad, Inputs, Mode, ROWS};
 
-use crate::catalog::panel::{Panel, state_of, words_of};
+use crate::catalog::kind::Kind;
+use crate::catalog::panel::{Panel, split_state, words_for};
 use crate::catalog::spec::{InletSpec, ModuleSpec, OutletSpec, ParamSpec};
 use crate::quantity::Unit;
 
-/// The panel of `biquad`.
-pub(super) const SPEC: ModuleSpec = ModuleSpec {
-    name: "biquad",
+/// The type `biquad`.
+pub(crate) const KIND: Kind = Kind {
+    state_words: |build| words_for::<f32>(ROWS * build.stride),
+    end_block: |build, state| {
+        by_stride!(build.stride, W => Biquad::<W>(split_state(state).0).settle());
+    },
+    ..Kind::new(SPEC, render)
+};
+
+const SPEC: ModuleSpec = ModuleSpec {
     aliases: &["biquad_filter"],
-    summary: "A two-pole filter whose cutoff may move with every sample.",
     inlets: &[InletSpec { name: "in", summary: "what is filtered" }],
     outlets: &[OutletSpec { name: "out", summary: "what the filter lets through" }],
     params: &[
@@ -32,29 +40,19 @@ pub(super) const SPEC: ModuleSpec = ModuleSpec {
         .also(&["resonance"])
         .logarithmic(),
     ],
-    has_gate: false,
+    example: "saw = { type = \"osc\", shape = \"saw\", freq = 110 }
+dark = { type = \"biquad\", in = \"saw\", cutoff = 400, q = 4 }
+out = { in = \"dark * 0.3\" }",
+    ..ModuleSpec::named("biquad", "A two-pole filter whose cutoff may move with every sample.")
 };
-
-/// Words of state.
-pub(super) const STATE_WORDS: usize = words_of::<Biquad>();
 
 const IN: usize = 0;
 const MODE: usize = 1;
 const CUTOFF: usize = 2;
 const Q: usize = 3;
 
-/// At rest.
-pub(super) fn reset(state: &mut [u64]) {
-    *state_of::<Biquad>(state) = Biquad::new();
-}
-
-/// The end of a block.
-pub(super) fn settle(state: &mut [u64]) {
-    state_of::<Biquad>(state).settle();
-}
-
 /// One stretch.
-pub(super) fn render(panel: &mut Panel<'_>) {
+fn render(panel: &mut Panel<'_>) {
     let mode = match panel.signals[MODE].at(0) as u32 {
         0 => Mode::Lowpass,
         1 => Mode::Highpass,
@@ -65,8 +63,10 @@ pub(super) fn render(panel: &mut Panel<'_>) {
         input: panel.signals[IN],
         cutoff: panel.signals[CUTOFF],
         q: panel.signals[Q],
-        rate: panel.rate,
+        rate: panel.build.rate,
     };
-    let biquad = state_of::<Biquad>(panel.state);
-    biquad.render(mode, panel.stride, &inputs, panel.outlets[0]);
+    let out = &mut panel.outlets[0];
+    by_stride!(panel.build.stride, W => {
+        Biquad::<W>(split_state(panel.state).0).render(mode, &inputs, out);
+    });
 }

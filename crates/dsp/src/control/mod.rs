@@ -1,0 +1,4 @@
+//! What moves other sounds.
+
+pub mod adsr;
+pub mod keys;

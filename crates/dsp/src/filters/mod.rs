@@ -1,0 +1,4 @@
+//! What lets a part of a signal through.
+
+pub mod biquad;
+pub mod svf;

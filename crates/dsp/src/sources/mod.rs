@@ -1,0 +1,4 @@
+//! What sounds by itself.
+
+pub mod edge;
+pub mod osc;

@@ -1,0 +1,4 @@
+//! What moves other modules: envelopes, slow waves, players.
+
+pub(super) mod adsr;
+pub(super) mod keys;

@@ -1,0 +1,4 @@
+//! What lets a part of a signal through.
+
+pub(super) mod biquad;
+pub(super) mod svf;

@@ -1,0 +1,3 @@
+//! What sounds by itself.
+
+pub(super) mod osc;
