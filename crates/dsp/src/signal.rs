@@ -67,7 +67,13 @@ impl<'a> Signal<'a> {
     /// All lanes of a frame; one lane feeds all `W`. `[audio]`
     #[inline(always)]
     pub fn lanes<const W: usize>(self, frame: usize) -> [f32; W] {
-        let from = frame * self.step;
+        self.lanes_from::<W>(frame, 0)
+    }
+
+    /// The `W` lanes of a frame from `first` on; one lane feeds them all. `[audio]`
+    #[inline(always)]
+    pub fn lanes_from<const W: usize>(self, frame: usize, first: usize) -> [f32; W] {
+        let from = frame * self.step + if self.stride == 1 { 0 } else { first };
         if self.stride == 1 {
             [self.samples[from]; W]
         } else {
@@ -97,6 +103,17 @@ macro_rules! by_stride {
             }
         }
     };
+}
+
+/// Writes the same lanes to every frame of `out`. `[audio]`
+#[multiversion(targets("x86_64+avx2"))]
+pub fn repeat<const W: usize>(lanes: &[f32; W], out: &mut [f32]) {
+    let lanes = *lanes;
+    for frame in out.as_chunks_mut::<W>().0 {
+        for lane in 0..W {
+            frame[lane] = lanes[lane];
+        }
+    }
 }
 
 /// `out[frame][lane] = left × right`, for `stride` 1, 8 or 16. `[audio]`

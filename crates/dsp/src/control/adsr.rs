@@ -12,7 +12,7 @@
 use multiversion::multiversion;
 
 use crate::math::clamp;
-use crate::signal::Signal;
+use crate::signal::{Signal, repeat};
 
 /// ln 1000: the discharge runs over 60 dB.
 const SPAN: f64 = 6.907_755_278_982_137;
@@ -126,7 +126,7 @@ impl<const W: usize> Adsr<'_, W> {
             let out = &mut frames[frame..frame + run];
             if self.stage[LEFT] == [0; W] && inputs.sustain.is_still() {
                 self.rest(inputs, frame);
-                out.fill(self.level[LEVEL]);
+                repeat(&self.level[LEVEL], out.as_flattened_mut());
                 still &= frame == 0 && run == frames.len();
             } else {
                 still = false;

@@ -8,7 +8,7 @@
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 use crate::math::{exp2, max};
-use crate::signal::Signal;
+use crate::signal::{Signal, repeat};
 
 /// Notes that can be held at once in the modes of one note.
 const HELD_MAX: usize = 16;
@@ -18,12 +18,12 @@ pub const REAL_ROWS: usize = 3 * RAMPS + 3;
 /// Rows of whole numbers they remember.
 pub const COUNT_ROWS: usize = RAMPS + 6;
 
-/// What moves: the note in semitones, then what `/voice` sets.
+/// What moves: the note in semitones, then what `/voice` sets: bend, pressure, timbre. The last
+/// two have outlets of the same index.
 const RAMPS: usize = 4;
 const NOTE: usize = 0;
 const BEND: usize = 1;
 const PRESSURE: usize = 2;
-const TIMBRE: usize = 3;
 
 const VALUE: usize = 0;
 const STEP: usize = RAMPS;
@@ -205,30 +205,22 @@ impl<const W: usize> Keys<'_, W> {
         let mut frame = 0;
         let mut still = 0b1111;
         while frame < frames {
-            self.let_go();
+            if self.counts[LEAVING] != [0; W] {
+                self.let_go();
+            }
+            let waits = [GAP, OPEN, DUE].map(|row| self.counts[row] != [0; W]);
             let mut run = frames - frame;
-            for row in [GAP, OPEN, DUE] {
-                for count in self.counts[row] {
-                    run = if count > 0 { run.min(count as usize) } else { run };
+            for (row, waits) in [GAP, OPEN, DUE].into_iter().zip(waits) {
+                for count in self.counts[row].iter().filter(|count| waits && **count > 0) {
+                    run = run.min(*count as usize);
                 }
             }
             if run < frames {
                 still = 0;
             }
             still &= self.fill(frame, run, outs);
-            for row in [GAP, OPEN, DUE] {
-                for lane in 0..W {
-                    // Open is counted from when the gap is over.
-                    let waits = row == OPEN && self.counts[GAP][lane] > 0;
-                    let count = &mut self.counts[row][lane];
-                    if *count == 0 || waits {
-                        continue;
-                    }
-                    *count -= (*count).min(run as u32);
-                    if *count == 0 && row == DUE {
-                        self.counts[LEAVING][lane] = 1;
-                    }
-                }
+            if waits.contains(&true) {
+                self.count(run as u32);
             }
             frame += run;
         }
@@ -238,52 +230,60 @@ impl<const W: usize> Keys<'_, W> {
         still
     }
 
+    /// So many frames are over.
+    fn count(&mut self, run: u32) {
+        for lane in 0..W {
+            let gap = self.counts[GAP][lane];
+            self.counts[GAP][lane] = gap.saturating_sub(run);
+            if gap == 0 {
+                // Open is counted from when the gap is over.
+                self.counts[OPEN][lane] = self.counts[OPEN][lane].saturating_sub(run);
+            }
+            let due = self.counts[DUE][lane];
+            self.counts[DUE][lane] = due.saturating_sub(run);
+            if due > 0 && due <= run {
+                self.counts[LEAVING][lane] = 1;
+            }
+        }
+    }
+
     /// One run in which no gate changes.
     fn fill(&mut self, frame: usize, run: usize, outs: &mut [&mut [f32]; 4]) -> u32 {
+        let mut still = 0b1111;
+        let moves: [bool; RAMPS] = std::array::from_fn(|it| self.counts[RAMP_LEFT + it] != [0; W]);
+        let part = frame * W..(frame + run) * W;
+        let [to_pitch, gate, others @ ..] = outs;
         let mut gates = [0.0; W];
         for lane in 0..W {
             let open = self.counts[HELD][lane] == 1 && self.counts[GAP][lane] == 0;
             gates[lane] = if open { self.reals[VELOCITY][lane] } else { 0.0 };
         }
-        let moves = |ramp: usize, counts: &[[u32; W]]| counts[RAMP_LEFT + ramp] != [0; W];
-        let bends = moves(NOTE, self.counts) || moves(BEND, self.counts);
-        let mut still = 0b10;
-        let mut pitch = self.pitch();
-        for (at, out) in outs.iter_mut().enumerate() {
-            let Some(out) = out.get_mut(frame * W..(frame + run) * W) else { continue };
-            let (rows, _) = out.as_chunks_mut::<W>();
-            match at {
-                0 if bends => {
-                    for row in rows {
-                        self.advance(NOTE);
-                        self.advance(BEND);
-                        *row = self.pitch();
-                    }
-                    pitch = self.pitch();
-                }
-                0 => {
-                    rows.fill(pitch);
-                    still |= 0b1;
-                }
-                1 => rows.fill(gates),
-                _ => {
-                    let ramp = if at == 2 { PRESSURE } else { TIMBRE };
-                    if moves(ramp, self.counts) {
-                        for row in rows {
-                            self.advance(ramp);
-                            *row = self.reals[VALUE + ramp];
-                        }
-                    } else {
-                        rows.fill(self.reals[VALUE + ramp]);
-                        still |= 1 << at;
-                    }
-                }
+        repeat(&gates, gate.get_mut(part.clone()).unwrap_or_default());
+        let to_pitch = &mut to_pitch[part.clone()];
+        if moves[NOTE] || moves[BEND] {
+            still ^= 0b1;
+            for row in to_pitch.as_chunks_mut::<W>().0 {
+                self.advance(NOTE);
+                self.advance(BEND);
+                *row = self.pitch();
             }
+        } else {
+            repeat(&self.pitch(), to_pitch);
         }
-        // What nobody listens to moves all the same.
-        for (at, ramp) in [(2, PRESSURE), (3, TIMBRE)] {
-            if outs[at].is_empty() {
-                (0..run).for_each(|_| self.advance(ramp));
+        for (ramp, out) in (PRESSURE..).zip(others) {
+            let out = out.get_mut(part.clone()).unwrap_or_default();
+            if moves[ramp] {
+                still ^= 1 << ramp;
+                let mut rows = out.as_chunks_mut::<W>().0.iter_mut();
+                // What nobody listens to moves all the same.
+                for _ in 0..run {
+                    self.advance(ramp);
+                    if let Some(row) = rows.next() {
+                        *row = self.reals[VALUE + ramp];
+                    }
+                }
+            } else {
+                repeat(&self.reals[VALUE + ramp], out);
             }
         }
         still

@@ -69,7 +69,7 @@ impl<const W: usize> Svf<'_, W> {
 
 #[multiversion(targets("x86_64+avx2"))]
 fn low_still<const W: usize>(state: &mut [[f32; W]; ROWS], inputs: &Inputs<'_>, out: &mut [f32]) {
-    let c = design::<W>(inputs, 0);
+    let c = Design::<W>::new(inputs, 0).at(0);
     let (frames, _) = out.as_chunks_mut::<W>();
     let mut now = *state;
     for (frame, out) in frames.iter_mut().enumerate() {
@@ -85,8 +85,9 @@ fn low_mono<const W: usize>(state: &mut [[f32; W]; ROWS], inputs: &Inputs<'_>, o
     let (frames, _) = out.as_chunks_mut::<W>();
     let none = Coefficients { c1: [0.0], d2: [0.0], d3: [0.0], k: [0.0] };
     let mut found = [none; FRAMES_MAX];
+    let design = Design::<1>::new(inputs, 0);
     for (frame, found) in found[..frames.len()].iter_mut().enumerate() {
-        *found = design::<1>(inputs, frame);
+        *found = design.at(frame);
     }
     let mut now = *state;
     for (frame, out) in frames.iter_mut().enumerate() {
@@ -98,14 +99,38 @@ fn low_mono<const W: usize>(state: &mut [[f32; W]; ROWS], inputs: &Inputs<'_>, o
 
 #[multiversion(targets("x86_64+avx2"))]
 fn low_moving<const W: usize>(state: &mut [[f32; W]; ROWS], inputs: &Inputs<'_>, out: &mut [f32]) {
-    let (frames, _) = out.as_chunks_mut::<W>();
-    let mut now = *state;
-    for (frame, out) in frames.iter_mut().enumerate() {
-        let c = design::<W>(inputs, frame);
-        let (_, low) = step(&mut now, &c, inputs.input.lanes::<W>(frame));
-        *out = low;
+    // As many lanes at once as leave all that belongs to a frame in registers.
+    match W {
+        16 => {
+            low_moving_part::<W, 8>(state, inputs, out, 0);
+            low_moving_part::<W, 8>(state, inputs, out, 8);
+        }
+        _ => low_moving_part::<W, W>(state, inputs, out, 0),
     }
-    *state = now;
+}
+
+/// `N` lanes from `first` on.
+#[inline(always)]
+fn low_moving_part<const W: usize, const N: usize>(
+    state: &mut [[f32; W]; ROWS],
+    inputs: &Inputs<'_>,
+    out: &mut [f32],
+    first: usize,
+) {
+    let design = Design::<N>::new(inputs, first);
+    let mut now = [[0.0; N]; ROWS];
+    for (now, state) in now.iter_mut().zip(state.iter()) {
+        now.copy_from_slice(&state[first..first + N]);
+    }
+    let (frames, _) = out.as_chunks_mut::<W>();
+    for (frame, out) in frames.iter_mut().enumerate() {
+        let c = design.at(frame);
+        let (_, low) = step(&mut now, &c, inputs.input.lanes_from::<N>(frame, first));
+        out[first..first + N].copy_from_slice(&low);
+    }
+    for (now, state) in now.iter().zip(state) {
+        state[first..first + N].copy_from_slice(now);
+    }
 }
 
 #[multiversion(targets("x86_64+avx2"))]
@@ -115,11 +140,12 @@ fn all<const W: usize>(
     outs: &mut [&mut [f32]; 4],
 ) {
     let still = inputs.cutoff.is_still() && inputs.q.is_still();
-    let mut c = design::<W>(inputs, 0);
+    let design = Design::<W>::new(inputs, 0);
+    let mut c = design.at(0);
     let mut now = *state;
     for frame in 0..outs[0].len() / W {
         if !still {
-            c = design::<W>(inputs, frame);
+            c = design.at(frame);
         }
         let x = inputs.input.lanes::<W>(frame);
         let (band, low) = step(&mut now, &c, x);
@@ -165,24 +191,49 @@ fn spread<const W: usize>(one: &Coefficients<1>) -> Coefficients<W> {
     Coefficients { c1: [one.c1[0]; W], d2: [one.d2[0]; W], d3: [one.d3[0]; W], k: [one.k[0]; W] }
 }
 
-/// The coefficients of one frame.
-#[inline(always)]
-fn design<const C: usize>(inputs: &Inputs<'_>, frame: usize) -> Coefficients<C> {
-    let (cutoff, q) = (inputs.cutoff.lanes::<C>(frame), inputs.q.lanes::<C>(frame));
-    let period = 1.0 / inputs.rate;
-    let mut c = Coefficients { c1: [0.0; C], d2: [0.0; C], d3: [0.0; C], k: [0.0; C] };
-    for lane in 0..C {
-        let part = clamp(cutoff[lane] * period, 1e-6, 0.49);
-        let k = 1.0 / max(q[lane], 0.5);
-        let (n, d) = (sin_pi_quarter(part), sin_pi_quarter(0.5 - part));
-        let damping = n * (n + k * d);
-        let share = 2.0 / (d * d + damping);
-        c.k[lane] = k;
-        c.c1[lane] = 1.0 - damping * share;
-        c.d2[lane] = n * d * share;
-        c.d3[lane] = n * n * share;
+/// What finds the coefficients of a frame, for `C` lanes from `first` on; a resonance that stands is worked out once.
+struct Design<'a, const C: usize> {
+    cutoff: Signal<'a>,
+    q: Signal<'a>,
+    first: usize,
+    period: f32,
+    k: [f32; C],
+}
+
+impl<'a, const C: usize> Design<'a, C> {
+    #[inline(always)]
+    fn new(inputs: &Inputs<'a>, first: usize) -> Design<'a, C> {
+        let period = 1.0 / inputs.rate;
+        let k = damping(inputs.q.lanes_from::<C>(0, first));
+        Design { cutoff: inputs.cutoff, q: inputs.q, first, period, k }
     }
-    c
+
+    #[inline(always)]
+    fn at(&self, frame: usize) -> Coefficients<C> {
+        let still = self.q.is_still();
+        let k = if still { self.k } else { damping(self.q.lanes_from::<C>(frame, self.first)) };
+        let cutoff = self.cutoff.lanes_from::<C>(frame, self.first);
+        let mut c = Coefficients { c1: [0.0; C], d2: [0.0; C], d3: [0.0; C], k };
+        for lane in 0..C {
+            let part = clamp(cutoff[lane] * self.period, 1e-6, 0.49);
+            let (n, d) = (sin_pi_quarter(part), sin_pi_quarter(0.5 - part));
+            let damping = n * (n + k[lane] * d);
+            let share = 2.0 / (d * d + damping);
+            c.c1[lane] = 1.0 - damping * share;
+            c.d2[lane] = n * d * share;
+            c.d3[lane] = n * n * share;
+        }
+        c
+    }
+}
+
+#[inline(always)]
+fn damping<const C: usize>(q: [f32; C]) -> [f32; C] {
+    let mut k = [0.0; C];
+    for lane in 0..C {
+        k[lane] = 1.0 / max(q[lane], 0.5);
+    }
+    k
 }
 
 #[cfg(test)]

@@ -59,8 +59,13 @@ fn add<const W: usize>(
     let row = (place as usize).min(PHASES - 1);
     let part = place - row as f32;
     let (here, next) = (&table[row], &table[row + 1]);
-    for (tap, out) in rows[..TAPS].iter_mut().enumerate() {
-        out[column] += (here[tap] + (next[tap] - here[tap]) * part) * amount;
+    // First side by side, which vectors can, then each to its own row.
+    let mut lacks = [0.0; TAPS];
+    for tap in 0..TAPS {
+        lacks[tap] = (here[tap] + (next[tap] - here[tap]) * part) * amount;
+    }
+    for (out, lacks) in rows[..TAPS].iter_mut().zip(lacks) {
+        out[column] += lacks;
     }
 }
 

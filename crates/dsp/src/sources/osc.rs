@@ -9,7 +9,7 @@
 use multiversion::multiversion;
 
 use crate::FRAMES_MAX;
-use crate::math::{clamp, exp2, sin_pi};
+use crate::math::{self, clamp, exp2, sin_pi};
 use crate::signal::Signal;
 use crate::sources::edge::{self, DELAY, TAPS};
 
@@ -36,13 +36,14 @@ pub enum Shape {
 pub const TURNING_ROWS: usize = 4;
 
 /// Rows of samples an oscillator remembers.
-pub const WAVE_ROWS: usize = 3 + TAPS;
+pub const WAVE_ROWS: usize = 3 + TAPS + DELAY;
 
 /// What an oscillator of `W` lanes remembers: plain words, to be kept anywhere.
 pub struct Osc<'a, const W: usize> {
     /// Phase and last turn in 2⁻³² turns, where the pulse was, state of the drift.
     pub turning: &'a mut [[u32; W]; TURNING_ROWS],
-    /// Drift and its slope, the last sync sample, then the frames that are under way.
+    /// Drift and its slope, the last sync sample, what the frames under way lack, and the last
+    /// frames of the wave as it is before that.
     pub wave: &'a mut [[f32; W]; WAVE_ROWS],
 }
 
@@ -61,6 +62,7 @@ const DRIFT: usize = 0;
 const SLOPE: usize = 1;
 const SYNC: usize = 2;
 const TAIL: usize = 3;
+const PLAIN: usize = TAIL + TAPS;
 
 /// Blocks from one turn of the drift to the next: about a third of a second at 48 kHz.
 const DRIFT_BLOCKS: u32 = 256;
@@ -124,19 +126,23 @@ impl<const W: usize> Osc<'_, W> {
                 self.wave[TAIL..].fill([0.0; W]);
             }
             sine(self.turning, self.wave, inputs, frames);
-            return;
+        } else if matches!(shape, Shape::Saw | Shape::Triangle) && inputs.is_steady() {
+            if shape == Shape::Saw {
+                steady::<W, false>(self.turning, self.wave, inputs, frames);
+            } else {
+                steady::<W, true>(self.turning, self.wave, inputs, frames);
+            }
+        } else {
+            edged(self.turning, self.wave, shape, inputs, frames);
         }
-        let mut rows = [[0.0_f32; W]; FRAMES_MAX + TAPS];
-        rows[..TAPS].copy_from_slice(&self.wave[TAIL..]);
-        let under_way = &mut rows[..frames.len() + TAPS];
-        match (shape, inputs.sync) {
-            (_, Some(sync)) => synced(self, shape, inputs, sync, under_way),
-            (Shape::Saw, None) => saw(self.turning, self.wave, inputs, under_way),
-            (Shape::Square, None) => square(self.turning, self.wave, inputs, under_way),
-            (_, None) => triangle(self.turning, self.wave, inputs, under_way),
-        }
-        frames.copy_from_slice(&under_way[..frames.len()]);
-        self.wave[TAIL..].copy_from_slice(&under_way[frames.len()..]);
+    }
+}
+
+impl Inputs<'_> {
+    /// Whether every voice turns evenly, and nothing begins it anew.
+    fn is_steady(&self) -> bool {
+        let still = self.freq.is_still() && self.spread.is_still() && self.drift.is_still();
+        still && self.sync.is_none()
     }
 }
 
@@ -183,8 +189,7 @@ impl<'a, const W: usize> Turns<'a, W> {
         let mut turns = [0; W];
         for lane in 0..W {
             let step = clamp(freq[lane] * self.ratios[lane] * period, 1e-9, STEP_MAX);
-            // Below half a turn, so that the conversion to i32 is exact and cheap.
-            turns[lane] = (step * 4_294_967_296.0) as i32 as u32;
+            turns[lane] = math::turns(step);
         }
         turns
     }
@@ -235,89 +240,275 @@ fn turn<const W: usize>(
     phases: &mut [[u32; W]],
 ) {
     let mut turns = Turns::new(inputs, wave);
-    let mut phase = turning[PHASE];
+    let (mut phase, mut last) = (turning[PHASE], turns.turns);
     for (frame, phases) in phases.iter_mut().enumerate() {
         *phases = phase;
-        let turns = turns.at(frame);
-        for lane in 0..W {
-            phase[lane] = phase[lane].wrapping_add(turns[lane]);
+        if turns.moving.1 {
+            last = turns.at(frame);
         }
-    }
-    turning[PHASE] = phase;
-    turning[TURN] = turns.turns;
-}
-
-/// Rises through 0 at phase 0 and falls at half a turn.
-#[multiversion(targets("x86_64+avx2"))]
-fn saw<const W: usize>(
-    turning: &mut Turning<W>,
-    wave: &Wave<W>,
-    inputs: &Inputs<'_>,
-    rows: &mut [[f32; W]],
-) {
-    let mut turns = Turns::new(inputs, wave);
-    let (mut phase, mut last) = (turning[PHASE], turning[TURN]);
-    for frame in 0..rows.len() - TAPS {
-        let mut falls = 0;
-        let naive = &mut rows[frame + DELAY];
-        for lane in 0..W {
-            naive[lane] += half_turns(phase[lane]);
-            falls |= u32::from(phase[lane].wrapping_add(HALF) < last[lane]);
-        }
-        if falls != 0 {
-            for lane in 0..W {
-                let way = Way { phase: phase[lane], last: last[lane], shift: 0 };
-                way.round(Shape::Saw, (0, 0), &mut rows[frame..], lane);
-            }
-        }
-        last = turns.at(frame);
         for lane in 0..W {
             phase[lane] = phase[lane].wrapping_add(last[lane]);
         }
     }
     turning[PHASE] = phase;
     turning[TURN] = last;
+}
+
+/// What lies between the frames of a stretch, and what comes of it.
+struct Stretch<const W: usize> {
+    /// The wave before its edges are rounded, the last frames of the stretch before in front.
+    plain: [[f32; W]; DELAY + FRAMES_MAX],
+    /// What it lacks, from the first frame to come out on.
+    lacks: [[f32; W]; FRAMES_MAX + TAPS],
+}
+
+/// A saw or triangle that turns evenly: where its edges are is known beforehand. The same bits as
+/// [`edged`] has.
+#[multiversion(targets("x86_64+avx2"))]
+fn steady<const W: usize, const TRIANGLE: bool>(
+    turning: &mut Turning<W>,
+    wave: &mut Wave<W>,
+    inputs: &Inputs<'_>,
+    out: &mut [[f32; W]],
+) {
+    let frames = out.len();
+    let turns = Turns::new(inputs, wave).turns;
+    let mut lacks = [[0.0; W]; FRAMES_MAX + TAPS];
+    lacks[..TAPS].copy_from_slice(&wave[TAIL..PLAIN]);
+    let shape = if TRIANGLE { Shape::Triangle } else { Shape::Saw };
+    for lane in 0..W {
+        let voice = Voice { phase: turning[PHASE][lane], turn: turns[lane], lane };
+        voice.edges(shape, turning[TURN][lane], frames, &mut lacks);
+    }
+    let before = frames.min(DELAY);
+    for (frame, out) in out[..before].iter_mut().enumerate() {
+        for lane in 0..W {
+            out[lane] = wave[PLAIN + frame][lane] + lacks[frame][lane];
+        }
+    }
+    wave[PLAIN..].copy_within(before.., 0);
+    let later = (&mut out[before..], &lacks[before..], &mut wave[PLAIN + DELAY - before..]);
+    // As many lanes at once as make one vector.
+    match W {
+        16 => {
+            let (out, lacks, plain) = later;
+            go_on::<W, 8, TRIANGLE>(&mut turning[PHASE], &turns, (out, lacks, plain), 0);
+            go_on::<W, 8, TRIANGLE>(&mut turning[PHASE], &turns, (out, lacks, plain), 8);
+        }
+        _ => go_on::<W, W, TRIANGLE>(&mut turning[PHASE], &turns, later, 0),
+    }
+    wave[TAIL..PLAIN].copy_from_slice(&lacks[frames..frames + TAPS]);
+    turning[TURN] = turns;
+    turning[HIGH] = [NO_PULSE; W];
+}
+
+/// `N` voices from `first` on through what comes out with what it lacks, and then through what
+/// comes out later.
+#[inline(always)]
+fn go_on<const W: usize, const N: usize, const TRIANGLE: bool>(
+    phases: &mut [u32; W],
+    turns: &[u32; W],
+    (out, lacks, plain): (&mut [[f32; W]], &[[f32; W]], &mut [[f32; W]]),
+    first: usize,
+) {
+    let lanes = first..first + N;
+    let (mut phase, mut turn) = ([0; N], [0; N]);
+    phase.copy_from_slice(&phases[lanes.clone()]);
+    turn.copy_from_slice(&turns[lanes.clone()]);
+    let mut next = || {
+        let mut row = [0.0; N];
+        for lane in 0..N {
+            row[lane] = if TRIANGLE { fold(phase[lane]) } else { half_turns(phase[lane]) };
+            phase[lane] = phase[lane].wrapping_add(turn[lane]);
+        }
+        row
+    };
+    for (out, lacks) in out.iter_mut().zip(lacks) {
+        let mut row = next();
+        for lane in 0..N {
+            row[lane] += lacks[first + lane];
+        }
+        out[lanes.clone()].copy_from_slice(&row);
+    }
+    for plain in plain {
+        plain[lanes.clone()].copy_from_slice(&next());
+    }
+    phases[lanes].copy_from_slice(&phase);
+}
+
+/// One voice that turns evenly.
+struct Voice {
+    phase: u32,
+    turn: u32,
+    lane: usize,
+}
+
+impl Voice {
+    /// Rounds all edges of the next frames; `last` is what it turned by to come here.
+    #[inline(always)]
+    fn edges<const W: usize>(
+        &self,
+        shape: Shape,
+        last: u32,
+        frames: usize,
+        lacks: &mut [[f32; W]],
+    ) {
+        // A saw has an edge a turn, a triangle has a corner each half.
+        let period = if shape == Shape::Triangle { HALF } else { 0 };
+        let way = |phase, last| Way { phase, last, shift: 0 };
+        way(self.phase, last).round(shape, (0, 0), lacks, self.lane);
+        let mut frame = 0;
+        let mut phase = self.phase;
+        loop {
+            let beyond = if period == 0 { phase.wrapping_add(HALF) } else { corner(phase) >> 1 };
+            // Frames until the next edge is behind us; at the edge itself a whole period is left.
+            let left = period.wrapping_sub(beyond);
+            let steps =
+                if left == 0 { u32::MAX / self.turn + 1 } else { (left - 1) / self.turn + 1 };
+            frame += steps as usize;
+            if frame >= frames {
+                return;
+            }
+            phase = phase.wrapping_add(self.turn.wrapping_mul(steps));
+            way(phase, self.turn).round(shape, (0, 0), &mut lacks[frame..], self.lane);
+        }
+    }
+}
+
+/// Any shape with edges. What is lacking is summed by itself, in the order of the frames, and
+/// added at the end: so a cut changes no bit.
+#[multiversion(targets("x86_64+avx2"))]
+fn edged<const W: usize>(
+    turning: &mut Turning<W>,
+    wave: &mut Wave<W>,
+    shape: Shape,
+    inputs: &Inputs<'_>,
+    out: &mut [[f32; W]],
+) {
+    let frames = out.len();
+    let mut stretch =
+        Stretch { plain: [[0.0; W]; DELAY + FRAMES_MAX], lacks: [[0.0; W]; FRAMES_MAX + TAPS] };
+    stretch.plain[..DELAY].copy_from_slice(&wave[PLAIN..]);
+    stretch.lacks[..TAPS].copy_from_slice(&wave[TAIL..PLAIN]);
+    if let Some(sync) = inputs.sync {
+        synced(turning, wave, shape, inputs, sync, frames, &mut stretch);
+    } else if shape == Shape::Square {
+        square(turning, wave, inputs, frames, &mut stretch);
+    } else {
+        smooth(turning, wave, shape, inputs, frames, &mut stretch);
+    }
+    let plain = stretch.plain[..frames].as_flattened();
+    let lacks = stretch.lacks[..frames].as_flattened();
+    for ((out, plain), lacks) in out.as_flattened_mut().iter_mut().zip(plain).zip(lacks) {
+        *out = plain + lacks;
+    }
+    wave[TAIL..PLAIN].copy_from_slice(&stretch.lacks[frames..frames + TAPS]);
+    wave[PLAIN..].copy_from_slice(&stretch.plain[frames..frames + DELAY]);
+}
+
+/// A saw, which rises through 0 at phase 0 and falls at half a turn, or a triangle, which rises
+/// from 0 to 1, falls to −1 and comes back.
+#[inline(always)]
+fn smooth<const W: usize>(
+    turning: &mut Turning<W>,
+    wave: &Wave<W>,
+    shape: Shape,
+    inputs: &Inputs<'_>,
+    frames: usize,
+    stretch: &mut Stretch<W>,
+) {
+    let first = turning[TURN];
+    let mut phases = [[0_u32; W]; FRAMES_MAX];
+    let phases = &mut phases[..frames];
+    turn(turning, wave, inputs, phases);
+    let triangle = shape == Shape::Triangle;
+    let plain = stretch.plain[DELAY..DELAY + frames].as_flattened_mut();
+    if triangle {
+        for (plain, phase) in plain.iter_mut().zip(phases.as_flattened()) {
+            *plain = fold(*phase);
+        }
+    } else {
+        for (plain, phase) in plain.iter_mut().zip(phases.as_flattened()) {
+            *plain = half_turns(*phase);
+        }
+    }
+    for frame in 0..frames {
+        // What it turned by on its way here is what lies between two phases.
+        let now = &phases[frame];
+        let mut last = first;
+        if frame > 0 {
+            let before = &phases[frame - 1];
+            for lane in 0..W {
+                last[lane] = now[lane].wrapping_sub(before[lane]);
+            }
+        }
+        let mut edges = 0;
+        for lane in 0..W {
+            let beyond =
+                if triangle { corner(now[lane]) >> 1 } else { now[lane].wrapping_add(HALF) };
+            edges |= u32::from(beyond < last[lane]);
+        }
+        if edges != 0 {
+            round_all(shape, &[*now, last, [0; W], [0; W], [0; W]], &mut stretch.lacks[frame..]);
+        }
+    }
     turning[HIGH] = [NO_PULSE; W];
 }
 
 /// High for `width` of the period from phase 0 on, around 0.
-#[multiversion(targets("x86_64+avx2"))]
+#[inline(always)]
 fn square<const W: usize>(
     turning: &mut Turning<W>,
     wave: &Wave<W>,
     inputs: &Inputs<'_>,
-    rows: &mut [[f32; W]],
+    frames: usize,
+    stretch: &mut Stretch<W>,
 ) {
-    let mut turns = Turns::new(inputs, wave);
-    let (mut phase, mut last, mut was) = (turning[PHASE], turning[TURN], turning[HIGH]);
-    for frame in 0..rows.len() - TAPS {
+    let mut last = turning[TURN];
+    let mut phases = [[0_u32; W]; FRAMES_MAX];
+    let phases = &mut phases[..frames];
+    turn(turning, wave, inputs, phases);
+    let mut was = turning[HIGH];
+    for frame in 0..frames {
+        let now = &phases[frame];
+        if frame > 0 {
+            for lane in 0..W {
+                last[lane] = now[lane].wrapping_sub(phases[frame - 1][lane]);
+            }
+        }
         let width = inputs.width.lanes::<W>(frame);
         let (mut shift, mut high) = ([0; W], [0; W]);
         let mut edges = 0;
-        let naive = &mut rows[frame + DELAY];
+        let plain = &mut stretch.plain[DELAY + frame];
         for lane in 0..W {
             shift[lane] = width_turns(width[lane]);
-            high[lane] = u32::from(phase[lane] < shift[lane]);
-            naive[lane] += 2.0 * (high[lane] as f32 - width[lane]);
+            high[lane] = u32::from(now[lane] < shift[lane]);
+            plain[lane] = 2.0 * (high[lane] as f32 - width[lane]);
             let known = u32::from(was[lane] < NO_PULSE);
-            edges |= known & ((high[lane] ^ was[lane]) | u32::from(phase[lane] < last[lane]));
+            edges |= known & ((high[lane] ^ was[lane]) | u32::from(now[lane] < last[lane]));
         }
         if edges != 0 {
-            for lane in 0..W {
-                let way = Way { phase: phase[lane], last: last[lane], shift: shift[lane] };
-                let states = (was[lane], high[lane]);
-                way.round(Shape::Square, states, &mut rows[frame..], lane);
-            }
+            let ways = [*now, last, shift, was, high];
+            round_all(Shape::Square, &ways, &mut stretch.lacks[frame..]);
         }
         was = high;
-        last = turns.at(frame);
-        for lane in 0..W {
-            phase[lane] = phase[lane].wrapping_add(last[lane]);
-        }
     }
-    turning[PHASE] = phase;
-    turning[TURN] = last;
     turning[HIGH] = was;
+}
+
+/// Rounds the edges of all voices that have one in this frame: phase, last turn, where a pulse
+/// falls, its state before and now. Called for few frames, and never inlined, so that where it is
+/// not called the phases stay in registers.
+#[inline(never)]
+fn round_all<const W: usize>(
+    shape: Shape,
+    [phase, last, shift, was, high]: &[[u32; W]; 5],
+    rows: &mut [[f32; W]],
+) {
+    for lane in 0..W {
+        let way = Way { phase: phase[lane], last: last[lane], shift: shift[lane] };
+        way.round(shape, (was[lane], high[lane]), rows, lane);
+    }
 }
 
 /// One voice on its way from the frame before to this one.
@@ -388,80 +579,47 @@ impl Way {
     }
 }
 
-/// From 0 at phase 0 up to 1, down to −1 and back.
-#[multiversion(targets("x86_64+avx2"))]
-fn triangle<const W: usize>(
-    turning: &mut Turning<W>,
-    wave: &Wave<W>,
-    inputs: &Inputs<'_>,
-    rows: &mut [[f32; W]],
-) {
-    let mut turns = Turns::new(inputs, wave);
-    let (mut phase, mut last) = (turning[PHASE], turning[TURN]);
-    for frame in 0..rows.len() - TAPS {
-        let mut corners = 0;
-        let naive = &mut rows[frame + DELAY];
-        for lane in 0..W {
-            naive[lane] += fold(phase[lane]);
-            // Both corners at once: they are half a turn apart.
-            corners |= u32::from(corner(phase[lane]) < last[lane].wrapping_shl(1));
-        }
-        if corners != 0 {
-            for lane in 0..W {
-                let way = Way { phase: phase[lane], last: last[lane], shift: 0 };
-                way.round(Shape::Triangle, (0, 0), &mut rows[frame..], lane);
-            }
-        }
-        last = turns.at(frame);
-        for lane in 0..W {
-            phase[lane] = phase[lane].wrapping_add(last[lane]);
-        }
-    }
-    turning[PHASE] = phase;
-    turning[TURN] = last;
-    turning[HIGH] = [NO_PULSE; W];
-}
-
 /// Any shape, begun anew by each rise of `sync` through 0. Frame by frame, voice by voice.
 fn synced<const W: usize>(
-    osc: &mut Osc<'_, W>,
+    turning: &mut Turning<W>,
+    wave: &mut Wave<W>,
     shape: Shape,
     inputs: &Inputs<'_>,
     sync: Signal<'_>,
-    rows: &mut [[f32; W]],
+    frames: usize,
+    stretch: &mut Stretch<W>,
 ) {
-    let mut turns = Turns::new(inputs, osc.wave);
-    for frame in 0..rows.len() - TAPS {
+    let mut turns = Turns::new(inputs, wave);
+    for frame in 0..frames {
         let (now, width) = (sync.lanes::<W>(frame), inputs.width.lanes::<W>(frame));
+        let lacks = &mut stretch.lacks[frame..];
         for lane in 0..W {
-            let (before, now) = (osc.wave[SYNC][lane], now[lane]);
+            let (before, now) = (wave[SYNC][lane], now[lane]);
             let shift = width_turns(width[lane]);
-            let last = osc.turning[TURN][lane];
-            let mut phase = osc.turning[PHASE][lane];
-            // What came between: `since` frames ago the wave began anew.
-            let since = if before <= 0.0 && now > 0.0 { now / (now - before) } else { -1.0 };
-            let mut was = osc.turning[HIGH][lane];
-            if since >= 0.0 {
-                let gone = (last as f32 * clamp(since, 0.0, 1.0)) as u32;
-                let before = value(shape, phase.wrapping_sub(gone), width[lane], was & 1);
-                let jump = value(shape, 0, width[lane], 1) - before;
-                edge::step(&mut rows[frame..], lane, clamp(since, 0.0, 1.0), jump);
-                phase = gone;
-                was = 1;
+            let last = turning[TURN][lane];
+            let mut phase = turning[PHASE][lane];
+            let (mut was, mut turned) = (turning[HIGH][lane], last);
+            if before <= 0.0 && now > 0.0 {
+                // So many frames ago the wave began anew.
+                let since = clamp(now / (now - before), 0.0, 1.0);
+                let gone = (last as f32 * since) as u32;
+                let left = value(shape, phase.wrapping_sub(gone), width[lane], was & 1);
+                let jump = value(shape, 0, width[lane], 1) - left;
+                edge::step(lacks, lane, since, jump);
+                (phase, turned, was) = (gone, gone, 1);
             }
             let high = u32::from(phase < shift);
-            let turned = if since >= 0.0 { phase } else { last };
             let way = Way { phase, last: turned, shift };
-            way.round(shape, (was, high), &mut rows[frame..], lane);
-            rows[frame + DELAY][lane] += value(shape, phase, width[lane], high);
-            osc.turning[HIGH][lane] = high;
-            osc.turning[PHASE][lane] = phase;
+            way.round(shape, (was, high), lacks, lane);
+            stretch.plain[DELAY + frame][lane] = value(shape, phase, width[lane], high);
+            turning[HIGH][lane] = high;
+            turning[PHASE][lane] = phase;
         }
-        osc.wave[SYNC] = now;
+        wave[SYNC] = now;
         let last = turns.at(frame);
-        osc.turning[TURN] = last;
+        turning[TURN] = last;
         for lane in 0..W {
-            osc.turning[PHASE][lane] = osc.turning[PHASE][lane].wrapping_add(last[lane]);
+            turning[PHASE][lane] = turning[PHASE][lane].wrapping_add(last[lane]);
         }
     }
 }
@@ -488,8 +646,7 @@ fn half_turns(phase: u32) -> f32 {
 /// A width in 2⁻³² turns.
 #[inline(always)]
 fn width_turns(width: f32) -> u32 {
-    // From the middle, so that the conversion is one to i32.
-    HALF.wrapping_add(((width - 0.5) * 4_294_967_296.0) as i32 as u32)
+    HALF.wrapping_add(math::turns(width - 0.5))
 }
 
 /// A triangle: 0 at phase 0, 1 after a quarter, −1 after three.

@@ -75,8 +75,8 @@ pub(crate) struct Kind {
     pub(crate) width: fn(usize) -> Width,
     /// Lanes of each outlet; 0 for none.
     pub(crate) outlets: fn(Lanes) -> [usize; OUTLETS_MAX],
-    /// Bit n: outlet n is rendered even if nobody listens to it.
-    pub(crate) always: u32,
+    /// Bit n: outlet n is rendered even if nobody listens to it; given which inlets are connected.
+    pub(crate) always: fn(u32) -> u32,
     /// Words of state.
     pub(crate) state_words: fn(&Build) -> usize,
     /// Writes the state a module begins with.
@@ -107,7 +107,7 @@ impl Kind {
             spec,
             width: |_| Width::Voices,
             outlets: |lanes| [lanes.voices, 0, 0, 0],
-            always: 0b1,
+            always: |_| 0b1,
             state_words: |_| 0,
             reset: |_, state| state.fill(0),
             render,

@@ -14,7 +14,12 @@ pub(super) struct Cables {
     pub(super) still: Vec<bool>,
     /// Ports that have to be mixed, each with its own buffer.
     pub(super) ports: Vec<f32>,
+    /// A cable's worth of lanes, for sums on the way to a port.
+    pub(super) lanes: Vec<f32>,
 }
+
+/// Most samples in a frame of a cable.
+const LANES_MAX: usize = 16;
 
 /// The pages of one module's outlets, taken out while it renders.
 pub(super) type Outlets = [Vec<f32>; OUTLETS_MAX];
@@ -32,6 +37,7 @@ impl Cables {
             pages: layout.pages.iter().map(|stride| touched(stride * BLOCK_FRAMES)).collect(),
             still: vec![false; layout.pages.len()],
             ports: touched(layout.port_samples),
+            lanes: touched(LANES_MAX * BLOCK_FRAMES),
         }
     }
 

@@ -261,13 +261,19 @@ impl Pages {
     }
 
     /// A page for an outlet, if it is rendered at all.
-    fn take(&mut self, index: usize, outlet: usize, stride: usize, kind: &Kind) -> Option<usize> {
+    fn take(
+        &mut self,
+        (index, outlet): (usize, usize),
+        stride: usize,
+        kind: &Kind,
+        connected: u32,
+    ) -> Option<usize> {
         let buses = kind.spec.name == "out";
         let end = match self.ends[index][outlet] {
             _ if stride == 0 => return None,
             _ if self.probed || buses => usize::MAX,
             Some(end) => end,
-            None if kind.always >> outlet & 1 == 1 => index,
+            None if (kind.always)(connected) >> outlet & 1 == 1 => index,
             None => return None,
         };
         let page = self.page(stride);
@@ -346,7 +352,8 @@ impl Place {
         let mut outlets = [OutletPlace::default(); OUTLETS_MAX];
         for (at, lanes) in (kind.outlets)(module.lanes()).into_iter().enumerate() {
             let stride = stride_of(lanes);
-            outlets[at] = OutletPlace { stride, lanes, page: pages.take(index, at, stride, kind) };
+            let page = pages.take((index, at), stride, kind, connected);
+            outlets[at] = OutletPlace { stride, lanes, page };
         }
         let width: usize = outlets.iter().map(|outlet| outlet.stride).sum();
         let chooses = spec.params.iter().any(|param| !param.choices.is_empty() && !param.fixed);

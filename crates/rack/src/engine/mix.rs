@@ -7,8 +7,8 @@ use multiversion::multiversion;
 use segue_dsp::by_stride;
 use segue_dsp::math::{clamp, exp2};
 use segue_dsp::ramp::Ramp;
+use segue_dsp::signal::repeat;
 
-use crate::BLOCK_FRAMES;
 use crate::engine::layout::{CablePlace, Feed, PortPlace};
 
 /// Where the signal of a port is to be found.
@@ -24,12 +24,12 @@ pub(super) enum Mixed {
     Direct,
 }
 
-/// Mixes frames `from..to` of a port into its own part of `buffers`.
+/// Mixes frames `from..to` of a port into its own part of `buffers`; `lanes` is room for sums.
 pub(super) fn mix(
     port: &PortPlace,
     ramp: Option<&mut Ramp>,
     (pages, still): (&[Vec<f32>], &[bool]),
-    buffers: &mut [f32],
+    (buffers, lanes): (&mut [f32], &mut [f32]),
     (from, to): (usize, usize),
 ) -> Mixed {
     if port.feed == Feed::Direct {
@@ -57,11 +57,11 @@ pub(super) fn mix(
             frame.fill(ramp.advance());
         }
     } else {
-        out.fill(ramp.value());
+        repeat(&[ramp.value()], out);
     }
     let (linear, bends) = port.cables.split_at(port.cables.len() - port.bends);
     if port.sums {
-        sum_all(linear, pages, from, out);
+        sum_all(linear, pages, from, lanes, out);
     } else {
         for cable in linear {
             let samples = samples(cable, pages, from, frames);
@@ -71,21 +71,17 @@ pub(super) fn mix(
     let range = port.param.map(|_| (port.factor, port.min, port.max));
     match bends {
         [] => {}
-        [cable] if !port.sums => {
+        [cable] => {
             let samples = samples(cable, pages, from, frames);
             by_stride!(stride, W => bend::<W>(samples, cable.stride, cable.amount, range, out));
             return if rests { Mixed::Still } else { Mixed::Buffer };
         }
         bends => {
-            let mut octaves = [0.0; BLOCK_FRAMES * 16];
-            let octaves = &mut octaves[..out.len()];
-            if port.sums {
-                sum_all(bends, pages, from, octaves);
-            } else {
-                for cable in bends {
-                    let samples = samples(cable, pages, from, frames);
-                    by_stride!(stride, W => add::<W>(samples, cable.stride, cable.amount, octaves));
-                }
+            let octaves = &mut lanes[..out.len()];
+            octaves.fill(0.0);
+            for cable in bends {
+                let samples = samples(cable, pages, from, frames);
+                by_stride!(stride, W => add::<W>(samples, cable.stride, cable.amount, octaves));
             }
             bend::<1>(octaves, 1, 1.0, None, out);
         }
@@ -151,14 +147,19 @@ fn fit((factor, min, max): (f32, f32, f32), out: &mut [f32]) {
 
 /// Adds cables of any number of lanes to one: those of equal width lane by lane first, then the
 /// lanes of a frame in the one order all machines add in.
-fn sum_all(cables: &[CablePlace], pages: &[Vec<f32>], from: usize, out: &mut [f32]) {
+fn sum_all(
+    cables: &[CablePlace],
+    pages: &[Vec<f32>],
+    from: usize,
+    lanes: &mut [f32],
+    out: &mut [f32],
+) {
     let frames = out.len();
     let mut rest = cables;
     while let Some(first) = rest.first() {
         let alike =
             |cable: &&CablePlace| (cable.stride, cable.lanes) == (first.stride, first.lanes);
-        let count = rest.iter().take_while(alike).count();
-        let (group, later) = rest.split_at(count);
+        let (group, later) = rest.split_at(rest.iter().take_while(alike).count());
         rest = later;
         if first.stride == 1 {
             for cable in group {
@@ -166,17 +167,24 @@ fn sum_all(cables: &[CablePlace], pages: &[Vec<f32>], from: usize, out: &mut [f3
             }
             continue;
         }
-        let mut lanes = [0.0; BLOCK_FRAMES * 16];
         let lanes = &mut lanes[..frames * first.stride];
-        for cable in group {
-            let samples = samples(cable, pages, from, frames);
-            add::<1>(samples, 1, cable.amount, lanes);
+        scale(samples(first, pages, from, frames), first.amount, lanes);
+        for cable in &group[1..] {
+            add::<1>(samples(cable, pages, from, frames), 1, cable.amount, lanes);
         }
         if first.stride == 8 {
             gather::<8>(lanes, first.lanes, out);
         } else {
             gather::<16>(lanes, first.lanes, out);
         }
+    }
+}
+
+/// A cable, times its amount.
+#[multiversion(targets("x86_64+avx2"))]
+fn scale(samples: &[f32], amount: f32, out: &mut [f32]) {
+    for (out, sample) in out.iter_mut().zip(samples) {
+        *out = sample * amount;
     }
 }
 

@@ -13,7 +13,8 @@ use crate::quantity::Unit;
 pub(crate) const KIND: Kind = Kind {
     width: |port| if port == IN { Width::Voices } else { Width::Control },
     outlets: |lanes| [lanes.voices, lanes.control, 0, 0],
-    always: 0b11,
+    // What comes in has to be multiplied by something.
+    always: |connected| if connected >> IN & 1 == 1 { 0b11 } else { 0b1 },
     state_words: |build| {
         let lanes = build.control_stride;
         COURSE_ROWS * lanes
@@ -108,15 +109,18 @@ fn render(panel: &mut Panel<'_>) {
     };
     let plugged = panel.is_connected(IN);
     let [out, level, ..] = &mut panel.outlets;
+    let envelope = if plugged { &mut **level } else { &mut **out };
     let still =
-        by_stride!(build.control_stride, W => adsr::<W>(panel.state).render(&inputs, level));
+        by_stride!(build.control_stride, W => adsr::<W>(panel.state).render(&inputs, envelope));
     if plugged {
         let envelope = Signal::cable(level, build.control_stride);
         multiply(build.stride, panel.signals[IN], envelope, out);
         panel.still = if still { 0b10 } else { 0 };
     } else {
         // Nothing comes in, so there are as many voices as envelopes.
-        out.copy_from_slice(level);
+        if !level.is_empty() {
+            level.copy_from_slice(out);
+        }
         panel.still = if still { 0b11 } else { 0 };
     }
 }

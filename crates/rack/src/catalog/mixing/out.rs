@@ -9,7 +9,7 @@ pub(crate) const KIND: Kind = Kind {
     width: |_| Width::Sum,
     // Not outlets anybody can plug into: the buses the master reads.
     outlets: |_| [1, 1, 0, 0],
-    always: 0b11,
+    always: |_| 0b11,
     ..Kind::new(SPEC, render)
 };
 
