@@ -5,7 +5,7 @@
 //! only be read; `stop` ends the engine, for its own user and root. Nothing else is understood
 //! and nothing is parsed.
 
-use std::io;
+use std::io::{self, ErrorKind};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::thread;
 use std::time::Duration;
@@ -133,18 +133,23 @@ impl Visit {
 
 fn say(port: u16, word: &[u8]) -> Result<(Vec<u8>, Vec<OwnedFd>), DoorError> {
     let socket = match Seqpacket::connect(&name(port)) {
-        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
+        Err(error) if error.kind() == ErrorKind::ConnectionRefused => {
             return Err(DoorError::NoEngine(port));
         }
         other => other?,
     };
     socket.set_timeout(ANSWER)?;
-    socket.send(word, &[])?;
     let mut answer = vec![0; 1024];
-    let got = socket.receive(&mut answer)?;
-    if got.length == 0 {
-        return Err(DoorError::NoEngine(port));
-    }
+    let got = match socket.send(word, &[]).and_then(|()| socket.receive(&mut answer)) {
+        // It has ended since it was found.
+        Ok(got) if got.length == 0 => return Err(DoorError::NoEngine(port)),
+        Err(error)
+            if matches!(error.kind(), ErrorKind::ConnectionReset | ErrorKind::BrokenPipe) =>
+        {
+            return Err(DoorError::NoEngine(port));
+        }
+        got => got?,
+    };
     answer.truncate(got.length);
     Ok((answer, got.fds))
 }
@@ -226,9 +231,21 @@ mod tests {
     use segue_lockstep::memory::tap::Tap;
     use segue_sys::Region;
     use segue_sys::event::Event;
-    use segue_sys::socket::Seqpacket;
+    use segue_sys::socket::{Listener, Seqpacket};
 
     use super::{Door, DoorError, ask, name, owner, say};
+
+    #[test]
+    fn an_engine_that_ends_while_it_is_asked_is_no_engine() {
+        let port = 20_000 + (std::process::id() % 20_000) as u16;
+        let listener = Listener::bind(&name(port)).unwrap();
+        let engine = std::thread::spawn(move || {
+            // What was asked is left unread, so that the other side is told of a reset.
+            drop(listener.accept().unwrap());
+        });
+        assert!(matches!(say(port, super::LOOK), Err(DoorError::NoEngine(_))));
+        engine.join().unwrap();
+    }
 
     #[test]
     fn a_visitor_sees_the_regions_and_can_ask_for_the_end() {
