@@ -32,6 +32,9 @@ const DONE: &[u8] = b"done";
 
 /// How long a visitor may take to say its word; visitors come one after another.
 const PATIENCE: Duration = Duration::from_millis(200);
+/// How often a visitor that is hung up on comes again: a machine that is busy may keep it from
+/// speaking in time.
+const ATTEMPTS: usize = 3;
 /// How long a visitor waits for an answer.
 const ANSWER: Duration = Duration::from_secs(2);
 
@@ -131,27 +134,30 @@ impl Visit {
     }
 }
 
+/// Says a word and hears the answer. Whoever is hung up on asks again: either the engine has ended
+/// since it was found, and then nobody is found, or this side was too slow to speak.
 fn say(port: u16, word: &[u8]) -> Result<(Vec<u8>, Vec<OwnedFd>), DoorError> {
-    let socket = match Seqpacket::connect(&name(port)) {
-        Err(error) if error.kind() == ErrorKind::ConnectionRefused => {
-            return Err(DoorError::NoEngine(port));
+    for _ in 0..ATTEMPTS {
+        let socket = match Seqpacket::connect(&name(port)) {
+            Err(error) if error.kind() == ErrorKind::ConnectionRefused => break,
+            other => other?,
+        };
+        socket.set_timeout(ANSWER)?;
+        let mut answer = vec![0; 1024];
+        match socket.send(word, &[]).and_then(|()| socket.receive(&mut answer)) {
+            Ok(got) if got.length > 0 => {
+                answer.truncate(got.length);
+                return Ok((answer, got.fds));
+            }
+            Err(error)
+                if !matches!(error.kind(), ErrorKind::ConnectionReset | ErrorKind::BrokenPipe) =>
+            {
+                return Err(error.into());
+            }
+            _ => {}
         }
-        other => other?,
-    };
-    socket.set_timeout(ANSWER)?;
-    let mut answer = vec![0; 1024];
-    let got = match socket.send(word, &[]).and_then(|()| socket.receive(&mut answer)) {
-        // It has ended since it was found.
-        Ok(got) if got.length == 0 => return Err(DoorError::NoEngine(port)),
-        Err(error)
-            if matches!(error.kind(), ErrorKind::ConnectionReset | ErrorKind::BrokenPipe) =>
-        {
-            return Err(DoorError::NoEngine(port));
-        }
-        got => got?,
-    };
-    answer.truncate(got.length);
-    Ok((answer, got.fds))
+    }
+    Err(DoorError::NoEngine(port))
 }
 
 /// The supervisor's side: a thread that answers until the program ends.
