@@ -1,5 +1,6 @@
 //! What `run` was asked for, resolved: option before environment before config file.
 
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -176,11 +177,14 @@ impl Settings {
     }
 }
 
-/// A rate that filters and files can live with, or the device's.
+/// Rates that filters and files can live with, in frames a second.
+pub(crate) const RATES: RangeInclusive<u32> = 8_000..=192_000;
+
+/// One of [`RATES`], or the device's.
 pub(crate) fn parse_rate(text: &str) -> Result<Rate, String> {
     match text.parse() {
         _ if text == "auto" => Ok(Rate::Auto),
-        Ok(rate) if (8_000..=192_000).contains(&rate) => Ok(Rate::Hz(rate)),
+        Ok(rate) if RATES.contains(&rate) => Ok(Rate::Hz(rate)),
         _ => Err(format!("'{text}' is no rate; write 8000 to 192000, or auto")),
     }
 }

@@ -76,14 +76,7 @@ fn why(error: &DeviceError) -> String {
 
 /// What `auto` would take.
 pub(crate) fn best(said: &[Said]) -> Option<&Listed> {
-    let first = |devices: &'_ Vec<Listed>| {
-        let default = devices.iter().position(|it| it.is_default);
-        default.or(if devices.is_empty() { None } else { Some(0) })
-    };
-    said.iter().find_map(|it| {
-        let devices = it.devices.as_ref().ok()?;
-        devices.get(first(devices)?)
-    })
+    said.iter().find_map(|it| it.devices.as_ref().ok()?.iter().find(|device| device.is_default))
 }
 
 /// A device as `--device` takes it.
@@ -218,6 +211,9 @@ mod tests {
     #[test]
     fn auto_takes_the_default_of_the_first_kind_that_has_one() {
         let mut said = said();
+        assert_eq!(best(&said).map(device_word), Some("pulse:b".to_owned()));
+        // Of a server without outputs of the machine, a client that only listens.
+        said[0].devices = Ok(vec![listed(Kind::Jack, "recorder", false)]);
         assert_eq!(best(&said).map(device_word), Some("pulse:b".to_owned()));
         said[0].devices = Ok(vec![listed(Kind::Jack, "system", true)]);
         assert_eq!(best(&said).map(device_word), Some("jack:system".to_owned()));

@@ -5,7 +5,7 @@
 //! only be read; `stop` ends the engine, for its own user and root. Nothing else is understood
 //! and nothing is parsed.
 
-use std::io;
+use std::io::{self, ErrorKind};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::thread;
 use std::time::Duration;
@@ -32,6 +32,9 @@ const DONE: &[u8] = b"done";
 
 /// How long a visitor may take to say its word; visitors come one after another.
 const PATIENCE: Duration = Duration::from_millis(200);
+/// How often a visitor that is hung up on comes again: a machine that is busy may keep it from
+/// speaking in time.
+const ATTEMPTS: usize = 3;
 /// How long a visitor waits for an answer.
 const ANSWER: Duration = Duration::from_secs(2);
 
@@ -131,22 +134,30 @@ impl Visit {
     }
 }
 
+/// Says a word and hears the answer. Whoever is hung up on asks again: either the engine has ended
+/// since it was found, and then nobody is found, or this side was too slow to speak.
 fn say(port: u16, word: &[u8]) -> Result<(Vec<u8>, Vec<OwnedFd>), DoorError> {
-    let socket = match Seqpacket::connect(&name(port)) {
-        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
-            return Err(DoorError::NoEngine(port));
+    for _ in 0..ATTEMPTS {
+        let socket = match Seqpacket::connect(&name(port)) {
+            Err(error) if error.kind() == ErrorKind::ConnectionRefused => break,
+            other => other?,
+        };
+        socket.set_timeout(ANSWER)?;
+        let mut answer = vec![0; 1024];
+        match socket.send(word, &[]).and_then(|()| socket.receive(&mut answer)) {
+            Ok(got) if got.length > 0 => {
+                answer.truncate(got.length);
+                return Ok((answer, got.fds));
+            }
+            Err(error)
+                if !matches!(error.kind(), ErrorKind::ConnectionReset | ErrorKind::BrokenPipe) =>
+            {
+                return Err(error.into());
+            }
+            _ => {}
         }
-        other => other?,
-    };
-    socket.set_timeout(ANSWER)?;
-    socket.send(word, &[])?;
-    let mut answer = vec![0; 1024];
-    let got = socket.receive(&mut answer)?;
-    if got.length == 0 {
-        return Err(DoorError::NoEngine(port));
     }
-    answer.truncate(got.length);
-    Ok((answer, got.fds))
+    Err(DoorError::NoEngine(port))
 }
 
 /// The supervisor's side: a thread that answers until the program ends.
@@ -226,9 +237,21 @@ mod tests {
     use segue_lockstep::memory::tap::Tap;
     use segue_sys::Region;
     use segue_sys::event::Event;
-    use segue_sys::socket::Seqpacket;
+    use segue_sys::socket::{Listener, Seqpacket};
 
     use super::{Door, DoorError, ask, name, owner, say};
+
+    #[test]
+    fn an_engine_that_ends_while_it_is_asked_is_no_engine() {
+        let port = 20_000 + (std::process::id() % 20_000) as u16;
+        let listener = Listener::bind(&name(port)).unwrap();
+        let engine = std::thread::spawn(move || {
+            // What was asked is left unread, so that the other side is told of a reset.
+            drop(listener.accept().unwrap());
+        });
+        assert!(matches!(say(port, super::LOOK), Err(DoorError::NoEngine(_))));
+        engine.join().unwrap();
+    }
 
     #[test]
     fn a_visitor_sees_the_regions_and_can_ask_for_the_end() {

@@ -11,7 +11,7 @@ mod call;
 mod library;
 mod message;
 
-use std::ffi::{CStr, CString, c_ulong};
+use std::ffi::{CStr, CString, OsStr, c_ulong};
 use std::ptr;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
@@ -43,6 +43,10 @@ const AUDIO: &CStr = c"32 bit float mono audio";
 /// within its period, or, while nobody's clock drives, when what it waits for is given up.
 const PATIENCE: u32 = 10_000;
 const LOOK_NS: u64 = 1_000_000;
+
+/// The longest name of a server, in bytes: the library puts it into names of files, in 256 bytes
+/// that it does not look after.
+const SERVER_NAME_MAX: usize = 128;
 
 /// How long opening waits until the last client is closed.
 const LAST: Duration = Duration::from_secs(2);
@@ -89,6 +93,9 @@ pub enum Error {
     /// There is a server, and it refuses.
     #[error("the JACK server refuses a client (status {0:#x})")]
     Refused(u32),
+    /// `JACK_DEFAULT_SERVER` is longer than the library bears.
+    #[error("JACK_DEFAULT_SERVER has {0} bytes; JACK bears no more than {SERVER_NAME_MAX}")]
+    ServerName(usize),
     /// A name that C cannot hold.
     #[error("not a name: {0:?}")]
     Name(String),
@@ -131,10 +138,12 @@ impl Client {
     /// is made unique by the server. `[control]`
     ///
     /// # Errors
-    /// No library, no server, a refusal, or a client of ours that is not closed yet.
+    /// No library, no server, a refusal, a server's name too long for the library, or a client of
+    /// ours that is not closed yet.
     pub fn open(name: &str) -> Result<Self, Error> {
         let place = Place::take(LAST)?;
         let name = c_name(name)?;
+        may_be_asked_for(std::env::var_os("JACK_DEFAULT_SERVER").as_deref())?;
         let library = library().map_err(Error::NoLibrary)?;
         let mut status = 0;
         // SAFETY: the name ends in a zero, the status is a live local, and this option takes no
@@ -343,6 +352,14 @@ fn set_callbacks(library: &Library, raw: RawClient, context: &Arc<Context>) {
     unsafe { (library.jack_on_info_shutdown)(raw, call::on_end, data) };
 }
 
+/// Whether a server of this name may be asked for without harm to us.
+fn may_be_asked_for(server: Option<&OsStr>) -> Result<(), Error> {
+    match server.map_or(0, OsStr::len) {
+        length if length > SERVER_NAME_MAX => Err(Error::ServerName(length)),
+        _ => Ok(()),
+    }
+}
+
 fn c_name(name: &str) -> Result<CString, Error> {
     CString::new(name).map_err(|_| Error::Name(name.to_owned()))
 }
@@ -351,7 +368,17 @@ fn c_name(name: &str) -> Result<CString, Error> {
 mod tests {
     use std::time::Duration;
 
-    use super::{Client, Error, Place};
+    use super::{Client, Error, Place, SERVER_NAME_MAX, may_be_asked_for};
+
+    #[test]
+    fn a_server_whose_name_would_break_the_library_is_not_asked_for() {
+        let longest = "x".repeat(SERVER_NAME_MAX);
+        assert_eq!(may_be_asked_for(None), Ok(()));
+        assert_eq!(may_be_asked_for(Some(longest.as_ref())), Ok(()));
+        let longer = longest + "x";
+        let refused = may_be_asked_for(Some(longer.as_ref()));
+        assert_eq!(refused, Err(Error::ServerName(SERVER_NAME_MAX + 1)));
+    }
 
     #[test]
     fn a_process_has_one_client_at_a_time() {

@@ -7,7 +7,8 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
-use segue_lockstep::snapshot::Health;
+use segue_lockstep::monitor::State;
+use segue_lockstep::snapshot::SlotSnapshot;
 
 use super::super::not_visited;
 use super::super::status::{Seen, pause};
@@ -70,7 +71,7 @@ impl Engine {
         (Ipv4Addr::LOCALHOST, self.port).into()
     }
 
-    /// Waits until it plays with a standby.
+    /// Waits until it plays with a standby, whatever on.
     pub(super) fn wait_until_ok(&mut self) -> Result<Visit, Failure> {
         let until = now() + START;
         loop {
@@ -78,7 +79,7 @@ impl Engine {
                 return Err(self.told("the engine ended before it played"));
             }
             match door::ask(self.port) {
-                Ok(visit) if Seen::look(&visit).snapshot.health == Health::Ok => return Ok(visit),
+                Ok(visit) if is_whole(&visit) => return Ok(visit),
                 Ok(_) | Err(DoorError::NoEngine(_)) => {}
                 Err(error) => return Err(not_visited(error)),
             }
@@ -147,6 +148,14 @@ impl Drop for Engine {
         let _ = self.child.wait();
         let _ = fs::remove_dir_all(&self.folder);
     }
+}
+
+/// Whether every slot is in lockstep and block 0 is played. What is wrong with the device is told,
+/// and is no reason to wait: the demo can be proved unheard.
+pub(super) fn is_whole(visit: &Visit) -> bool {
+    let snapshot = Seen::look(visit).snapshot;
+    let plays = |slot: &SlotSnapshot| slot.state == State::Lockstep && !slot.stalled;
+    snapshot.primary.is_some() && snapshot.playhead > 0 && snapshot.slots.iter().all(plays)
 }
 
 /// A port that is free for datagrams and streams.

@@ -13,11 +13,10 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
 use segue_lockstep::memory::status::{Counter, Fact};
-use segue_lockstep::snapshot::Health;
 use segue_sys::clock;
 
 use super::conversation::Conversation;
-use super::status::{Seen, pause};
+use super::status::pause;
 use crate::cli::DemoArgs;
 use crate::cli::device::Device;
 use crate::exit::{Exit, Failure};
@@ -41,19 +40,14 @@ pub(crate) fn demo(args: &DemoArgs) -> Result<ExitCode, Failure> {
     let mut engine = Engine::start(&device, length, &wav)?;
     let visit = engine.wait_until_ok()?;
     let plays_on = visit.status.device();
-    match plays_on.as_str() {
-        "null:timer" if device == Device::Auto => eprintln!(
-            "no sound device was found: a timer keeps the time, and what you would hear goes to a \
-             file"
-        ),
-        name => eprintln!("playing on {name}"),
-    }
+    eprintln!("{}", report::opening(&device, &plays_on, &visit.status.trouble()));
     let wounds = perform(&mut engine, &visit, &device, length)?;
     engine.wait_for_end()?;
     eprintln!("rendering the journal afresh and comparing every sample");
     let comparison = Comparison::make(&wav, &engine.render()?)?;
     let report = Report {
         device: plays_on,
+        trouble: visit.status.trouble(),
         seconds: length.as_secs_f64(),
         wounds,
         // The regions are still there: they are ours as long as we look at them.
@@ -87,9 +81,8 @@ fn perform(
         );
         piece.play(played, &conversation)?;
         if played >= next_wound && played + Duration::from_millis(100) < length {
-            let seen = Seen::look(visit);
             // The next one only when the last has healed: two at once is another story.
-            if seen.snapshot.health == Health::Ok && seen.snapshot.primary.is_some() {
+            if engine::is_whole(visit) {
                 let wound = if wounds % 2 == 0 { Wound::Kill } else { Wound::Freeze };
                 wounds += u64::from(engine.hurt_primary(visit, wound));
                 next_wound += HURT_EVERY;

@@ -6,14 +6,17 @@ use indicatif::ProgressBar;
 use segue_lockstep::memory::status::{Death, Status};
 
 use super::compare::Comparison;
+use crate::cli::device::Device;
 use crate::cli::output::tell;
 
 /// What the demo found.
 pub(super) struct Report {
     /// What was recorded.
     pub(super) wav: PathBuf,
-    /// What drove it.
+    /// What drove it at first.
     pub(super) device: String,
+    /// What kept that from being heard, at the end; empty for nothing.
+    pub(super) trouble: String,
     /// How long it was to be.
     pub(super) seconds: f64,
     /// How often the primary was hurt.
@@ -35,6 +38,19 @@ pub(super) struct Report {
 /// When the first primary was named: block 0 follows at once.
 pub(super) fn first_block_ns(status: &Status) -> u64 {
     status.changes().first().map_or(0, |change| change.at_ns)
+}
+
+/// What is said of the device before the music begins: `plays_on` is what drives.
+pub(super) fn opening(asked: &Device, plays_on: &str, trouble: &str) -> String {
+    let file = "a timer keeps the time, and what you would hear goes to a file";
+    match (asked, plays_on) {
+        (Device::Auto, "null:timer") => format!("no sound device was found: {file}"),
+        (Device::Sound { .. }, "null:timer") if trouble.is_empty() => {
+            format!("{asked} does not play: {file}")
+        }
+        (Device::Sound { .. }, "null:timer") => format!("{trouble}: {file}"),
+        _ => format!("playing on {plays_on}"),
+    }
 }
 
 /// Tells the deaths from number `told` on whose slots are back in lockstep; gives how many have
@@ -75,7 +91,10 @@ impl Report {
             tell!("{}", self.json());
             return;
         }
-        tell!("{}: {:.1} s", self.wav.display(), self.seconds);
+        tell!("{}: {:.1} s, played on {}", self.wav.display(), self.seconds, self.device);
+        if !self.trouble.is_empty() {
+            tell!("{}", self.trouble);
+        }
         tell!(
             "the primary was killed or frozen {} times; failovers: {}",
             self.wounds,
@@ -114,6 +133,7 @@ impl Report {
         serde_json::json!({
             "wav": self.wav,
             "device": self.device,
+            "device_trouble": self.trouble,
             "seconds": self.seconds,
             "hurt": self.wounds,
             "failovers": self.failovers,
@@ -123,5 +143,26 @@ impl Report {
             "samples_compared": self.comparison.samples,
             "samples_differing": self.comparison.differing,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::opening;
+    use crate::cli::device::Device;
+
+    #[test]
+    fn it_says_what_it_plays_on_or_why_on_nothing() {
+        let said = |asked: &str, plays_on, trouble| {
+            let asked: Device = asked.parse().expect("a device");
+            opening(&asked, plays_on, trouble)
+        };
+        assert_eq!(said("auto", "jack:system", ""), "playing on jack:system");
+        assert_eq!(said("freewheel:8x", "freewheel:none", ""), "playing on freewheel:none");
+        assert_eq!(said("null", "null:timer", ""), "playing on null:timer");
+        assert!(said("auto", "null:timer", "").starts_with("no sound device was found: a timer"));
+        let trouble = "no device jack: jack: no JACK server is running; it is looked for";
+        assert!(said("jack", "null:timer", trouble).starts_with(&format!("{trouble}: a timer")));
+        assert!(said("jack", "null:timer", "").starts_with("jack does not play: a timer"));
     }
 }

@@ -3,9 +3,10 @@
 use super::signal::SILENT;
 use super::{Facts, Slot};
 use crate::doctor::finding::Finding;
+use crate::host::device::backend::STAND_IN;
 
 /// What silences a device that plays, as the backends say it.
-const SILENCING: [&str; 4] = ["muted", "volume", "suspended", "connected to nothing"];
+const SILENCING: [&str; 5] = [STAND_IN, "muted", "volume", "suspended", "connected to nothing"];
 
 /// A supervisor that has not moved for so long stands still, in milliseconds.
 const STILL_MS: u64 = 2000;
@@ -95,7 +96,9 @@ impl Facts {
     fn cure_of_device(&self, finding: Finding) -> Finding {
         let sink = self.device.split_once(':').map_or("@DEFAULT_SINK@", |(_, name)| name);
         let says = |word: &str| self.trouble.contains(word);
-        if says("muted") {
+        if says(STAND_IN) {
+            finding.cure("# plug in or switch on a device, then: segue devices")
+        } else if says("muted") {
             finding.cure(format!("pactl set-sink-mute {sink} 0"))
         } else if says("volume") {
             finding.cure(format!("pactl set-sink-volume {sink} 80%"))
@@ -216,7 +219,7 @@ fn decibels(level: f32) -> String {
 mod tests {
     use super::super::signal::{Module, Signal};
     use super::super::threads::Threads;
-    use super::{Facts, Slot};
+    use super::{Facts, STAND_IN, Slot};
     use crate::doctor::finding::{Finding, Grade};
 
     fn slot(primary: bool) -> Slot {
@@ -280,6 +283,7 @@ mod tests {
             (Facts { moved: 100, ..well() }, "timeline"),
             (Facts { drives: false, device: "null:timer".into(), ..well() }, "device"),
             (Facts { trouble: "the device plays, but: muted".into(), ..well() }, "device"),
+            (Facts { trouble: STAND_IN.into(), ..well() }, "device"),
             (Facts { slots: vec![Slot::default()], ..well() }, "workers"),
             (silent(Facts { signal: Some(signal(0.0, 0.0)), ..well() }), "gate"),
             (

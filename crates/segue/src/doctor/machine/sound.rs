@@ -2,6 +2,7 @@
 
 use crate::client::devices::{Missing, Said, ask_all, best, device_word, not_built_in};
 use crate::doctor::finding::Finding;
+use crate::host::device::backend::{SLEEPS, STAND_IN};
 
 /// What was seen.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -22,7 +23,10 @@ impl Sound {
         match best(&self.said) {
             Some(device) => {
                 let text = format!("`auto` takes {}", device_word(device));
-                found.push(match &device.remark {
+                found.push(match device.remark.as_deref() {
+                    Some(SLEEPS) => Finding::ok(check, format!("{text}: {SLEEPS}")),
+                    Some(STAND_IN) => Finding::bad(check, format!("{text}: {STAND_IN}"))
+                        .cure("# plug in or switch on a device, then: segue devices"),
                     Some(remark) => Finding::warn(check, format!("{text}: {remark}"))
                         .cure("segue devices  # and `pactl` or a mixer, to change it"),
                     None => Finding::ok(check, text),
@@ -61,7 +65,7 @@ fn hangs(said: &Said) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{Missing, Said, Sound};
+    use super::{Missing, SLEEPS, STAND_IN, Said, Sound};
     use crate::cli::device::Kind;
     use crate::doctor::finding::Grade;
     use crate::host::device::backend::Listed;
@@ -87,6 +91,8 @@ mod tests {
     fn no_device_is_bad_a_muted_one_a_warning_and_a_server_that_hangs_is_named() {
         assert_eq!(grades(Ok(vec![sink(None)])), [Grade::Ok]);
         assert_eq!(grades(Ok(vec![sink(Some("muted"))])), [Grade::Warn]);
+        assert_eq!(grades(Ok(vec![sink(Some(SLEEPS))])), [Grade::Ok]);
+        assert_eq!(grades(Ok(vec![sink(Some(STAND_IN))])), [Grade::Bad]);
         assert_eq!(grades(Ok(vec![])), [Grade::Bad]);
         assert_eq!(grades(Err(Missing::Hangs)), [Grade::Bad]);
     }

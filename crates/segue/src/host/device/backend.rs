@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use super::line::Caller;
 pub(crate) use crate::cli::device::Kind;
+use crate::cli::settings::RATES;
 
 /// A kind of device.
 pub(crate) trait Backend: Send + Sync {
@@ -21,6 +22,13 @@ pub(crate) trait Backend: Send + Sync {
     fn open(&self, wish: &Wish, caller: Caller) -> Result<Opened, DeviceError>;
 }
 
+/// What is remarked of a device that its server puts to sleep while nobody plays on it: no
+/// trouble.
+pub(crate) const SLEEPS: &str = "suspended while nothing plays";
+
+/// What is remarked of a device that a server has while it has none.
+pub(crate) const STAND_IN: &str = "the server's stand-in for a missing device: nobody hears it";
+
 /// What is wished of a device.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Wish {
@@ -32,6 +40,8 @@ pub(crate) struct Wish {
     pub(crate) channels: u16,
     /// Frames to ask for at once, 16 to 4096; none: the backend's choice.
     pub(crate) period: Option<u32>,
+    /// Nobody has asked for this kind: only what leads out of the machine is wanted.
+    pub(crate) is_auto: bool,
 }
 
 /// An open device.
@@ -99,6 +109,16 @@ pub(crate) enum DeviceError {
         device: u32,
         /// What was wished.
         asked: u32,
+    },
+    /// It runs at a rate that no engine has.
+    #[error(
+        "the device runs at {device} frames a second, an engine at {} to {}",
+        RATES.start(),
+        RATES.end()
+    )]
+    Beyond {
+        /// Its own.
+        device: u32,
     },
     /// It cannot be opened for another reason.
     #[error("{0}")]

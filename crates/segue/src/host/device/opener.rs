@@ -11,6 +11,9 @@
 //! | the same, after half a minute | second |
 //! | for the best there is, under `auto` | two seconds |
 //! | for one that asked for more than there is time for | ten seconds |
+//!
+//! At the end of the engine the open stream is closed in order, once its last frame was heard: a
+//! JACK server whose client vanishes holds up all others for seconds.
 
 use std::collections::BTreeSet;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
@@ -19,11 +22,13 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use segue_lockstep::monitor::Loss;
+use segue_sys::clock;
 
 use super::backend::{Backend, DeviceError, Kind, Opened, Stream, Wish};
 use super::deck::Deck;
 use super::line::Line;
 use crate::cli::device::Device;
+use crate::cli::settings::RATES;
 
 const SOON: Duration = Duration::from_millis(250);
 const LATER: Duration = Duration::from_secs(1);
@@ -34,6 +39,10 @@ const UNCLOCKED: Duration = Duration::from_secs(10);
 const PATIENCE: Duration = Duration::from_secs(3);
 /// How often an open stream is asked about itself.
 const ABOUT: Duration = Duration::from_secs(1);
+/// However far a server says the ear is: so long the closing fade may be waited for.
+const FAREWELL_NS_MAX: u64 = 300_000_000;
+/// How long the end waits until the stream is closed: a server may be stopped by then.
+const GOODBYE: Duration = Duration::from_secs(2);
 
 /// What the opener tells.
 pub(in crate::host) enum News {
@@ -65,8 +74,15 @@ pub(in crate::host) struct OpenStream {
 }
 
 enum Message {
-    Answer { kind: Kind, line: Arc<Line>, result: Result<Opened, DeviceError> },
+    Answer {
+        kind: Kind,
+        line: Arc<Line>,
+        result: Result<Opened, DeviceError>,
+    },
     Close(u64, Loss),
+    /// Close what is open and open nothing more; who was given the other end of this waits until
+    /// it is dropped.
+    End(Sender<()>),
 }
 
 /// How the opener is told, and tells.
@@ -140,6 +156,26 @@ impl Opener {
     }
 }
 
+impl Drop for Opener {
+    fn drop(&mut self) {
+        let (closed, wait) = channel();
+        if self.orders.send(Message::End(closed)).is_ok() {
+            // Nothing is ever sent: it ends when the stream is closed, or has taken too long.
+            let _ = wait.recv_timeout(GOODBYE);
+        }
+    }
+}
+
+/// The stream that is open.
+struct Playing {
+    line: Arc<Line>,
+    stream: Box<dyn Stream>,
+    /// Frames a second.
+    rate: u32,
+    /// Frames it asks for at once.
+    period: u32,
+}
+
 /// The opener's own thread.
 struct Search {
     backends: Vec<Arc<dyn Backend>>,
@@ -153,7 +189,7 @@ struct Search {
     orders: Sender<Message>,
     /// Streams that were asked for.
     streams: u64,
-    open: Option<(Arc<Line>, Box<dyn Stream>)>,
+    open: Option<Playing>,
     /// What was opened last.
     held: Option<(Kind, String)>,
     /// Kinds with a call that has not returned.
@@ -181,6 +217,7 @@ impl Search {
             match messages.recv_timeout(until.saturating_duration_since(Instant::now())) {
                 Ok(Message::Answer { kind, line, result }) => self.take(kind, line, result),
                 Ok(Message::Close(stream, loss)) => self.close(stream, loss),
+                Ok(Message::End(closed)) => return self.end(closed),
                 Err(RecvTimeoutError::Timeout) => self.go_on(),
                 Err(RecvTimeoutError::Disconnected) => return,
             }
@@ -189,8 +226,8 @@ impl Search {
 
     /// Time has passed: asks the next kind, or the open stream how it is.
     fn go_on(&mut self) {
-        if let Some((_, stream)) = &self.open {
-            let about = stream.about();
+        if let Some(open) = &self.open {
+            let about = open.stream.about();
             if about != self.about {
                 self.about.clone_from(&about);
                 self.say(News::About(about));
@@ -268,6 +305,13 @@ impl Search {
     fn take(&mut self, kind: Kind, line: Arc<Line>, result: Result<Opened, DeviceError>) {
         self.hanging.remove(kind.as_str());
         let awaited = self.waiting.is_some_and(|(asked, _)| asked == kind);
+        let result = result.and_then(|opened| match opened.rate {
+            rate if RATES.contains(&rate) => Ok(opened),
+            device => {
+                leave(&line, opened.stream);
+                Err(DeviceError::Beyond { device })
+            }
+        });
         match result {
             Ok(opened) if self.open.is_some() => leave(&line, opened.stream),
             Ok(opened) => self.keep(kind, line, opened),
@@ -289,18 +333,30 @@ impl Search {
         let Opened { name, description, rate, period, note, stream } = opened;
         let told = line.clone();
         let open = OpenStream { line: told, kind, name, description, rate, period, note };
-        self.open = Some((line, stream));
+        self.open = Some(Playing { line, stream, rate, period });
         self.say(News::Opened(Box::new(open)));
     }
 
     fn close(&mut self, number: u64, loss: Loss) {
-        let Some((line, stream)) = self.open.take_if(|(line, _)| line.number() == number) else {
+        let Some(open) = self.open.take_if(|open| open.line.number() == number) else {
             return;
         };
-        leave(&line, stream);
+        leave(&open.line, open.stream);
         self.lost = Instant::now();
         self.auto_next = self.lost + AUTO;
         self.next = self.lost + if loss == Loss::Unclocked { UNCLOCKED } else { Duration::ZERO };
+    }
+
+    /// The end of the engine. After the end of the timeline a stream is given silence until the
+    /// closing fade was heard.
+    fn end(self, closed: Sender<()>) {
+        let Some(Playing { line, stream, rate, period }) = self.open else { return };
+        let frames = if self.deck.ended() { line.latency() + u64::from(period) } else { 0 };
+        let heard_ns = frames.saturating_mul(1_000_000_000) / u64::from(rate);
+        clock::sleep_until_ns(clock::monotonic_ns() + heard_ns.min(FAREWELL_NS_MAX));
+        line.hang_up();
+        drop(stream);
+        drop(closed);
     }
 
     fn say(&self, news: News) {
@@ -315,5 +371,114 @@ fn leave(line: &Line, stream: Box<dyn Stream>) {
     let closed = thread::Builder::new().name("device".into()).spawn(move || drop(stream));
     if let Err(error) = closed {
         tracing::warn!("a device is closed late: {error}");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::mpsc::{Receiver, Sender, channel};
+    use std::time::{Duration, Instant};
+
+    use super::super::backend::{Backend, DeviceError, Kind, Listed, Opened, Stream, Wish};
+    use super::super::deck::Deck;
+    use super::super::line::Caller;
+    use super::{AUTO, News, Opener};
+    use crate::cli::device::Device;
+
+    const PATIENCE: Duration = Duration::from_secs(60);
+
+    /// A kind whose one device has a rate, or that has none. It says when it is asked for a
+    /// stream, and when that is closed.
+    struct Fake {
+        rate: Option<u32>,
+        asked: Sender<Instant>,
+        closed: Sender<()>,
+    }
+
+    struct FakeStream(Sender<()>);
+
+    impl Stream for FakeStream {}
+
+    impl Drop for FakeStream {
+        fn drop(&mut self) {
+            // The test may have seen enough.
+            let _ = self.0.send(());
+        }
+    }
+
+    impl Backend for Fake {
+        fn kind(&self) -> Kind {
+            Kind::Pulse
+        }
+
+        fn list(&self) -> Result<Vec<Listed>, DeviceError> {
+            Ok(Vec::new())
+        }
+
+        fn open(&self, _: &Wish, _: Caller) -> Result<Opened, DeviceError> {
+            // The test may have seen enough.
+            let _ = self.asked.send(Instant::now());
+            let rate = self.rate.ok_or_else(|| DeviceError::NoServer("nobody".into()))?;
+            Ok(Opened {
+                name: "desk".into(),
+                description: "a desk".into(),
+                rate,
+                period: 64,
+                note: None,
+                stream: Box::new(FakeStream(self.closed.clone())),
+            })
+        }
+    }
+
+    /// An opener under `auto` of a device at `rate`, its first news, and who hears of closing.
+    fn opened(rate: u32) -> (Opener, News, Receiver<()>) {
+        let (opener, news, _, closed) = started(Some(rate));
+        (opener, news, closed)
+    }
+
+    fn started(rate: Option<u32>) -> (Opener, News, Receiver<Instant>, Receiver<()>) {
+        let ((asked, times), (closed, hear)) = (channel(), channel());
+        let wish = Wish { name: None, rate: None, channels: 2, period: None, is_auto: true };
+        let backends: Vec<Box<dyn Backend>> = vec![Box::new(Fake { rate, asked, closed })];
+        let opener = Opener::start(&Device::Auto, wish, &Arc::new(Deck::new()), backends);
+        let opener = opener.expect("a thread");
+        let news = opener.first(PATIENCE).expect("it answers");
+        (opener, news, times, hear)
+    }
+
+    #[test]
+    fn while_there_is_none_auto_looks_again_every_two_seconds() {
+        let (_opener, news, asked, _) = started(None);
+        let News::None(reasons) = news else { panic!("there is none") };
+        assert_eq!((reasons, AUTO), (vec!["pulse: nobody".to_owned()], Duration::from_secs(2)));
+        let times: Vec<_> =
+            (0..3).map(|_| asked.recv_timeout(PATIENCE).expect("it looks")).collect();
+        for pair in times.windows(2) {
+            assert!(pair[1] - pair[0] >= AUTO, "no sooner: {times:?}");
+        }
+    }
+
+    #[test]
+    fn at_the_end_the_stream_is_closed_before_anybody_goes_on() {
+        let (opener, news, closed) = opened(48_000);
+        assert!(matches!(news, News::Opened(_)));
+        assert!(closed.try_recv().is_err(), "it is open");
+        drop(opener);
+        assert!(closed.try_recv().is_ok(), "it is closed by now");
+    }
+
+    #[test]
+    fn a_device_at_a_rate_that_no_engine_has_is_refused_with_both() {
+        for rate in [7_999, 384_000] {
+            let (_opener, news, closed) = opened(rate);
+            let News::None(reasons) = news else { panic!("{rate} is taken") };
+            let said = format!("pulse: the device runs at {rate} frames a second, an engine at");
+            assert_eq!(reasons, [said + " 8000 to 192000"]);
+            closed.recv_timeout(PATIENCE).expect("it is closed");
+        }
+        for rate in [8_000, 192_000] {
+            assert!(matches!(opened(rate).1, News::Opened(_)), "{rate}");
+        }
     }
 }

@@ -62,7 +62,7 @@ impl Devices {
             return Ok(devices);
         }
         let Settings { rate_asked: rate, channels, period, .. } = *settings;
-        let wish = Wish { name: None, rate, channels, period };
+        let wish = Wish { name: None, rate, channels, period, is_auto: devices.is_auto };
         let opener = Opener::start(&asked, wish, &devices.deck, backends())
             .map_err(|error| Failure::new(Exit::Bug, format!("cannot start: {error}")))?;
         match opener.first(FIRST) {
@@ -142,7 +142,7 @@ impl Devices {
                 self.tell(status);
             }
             News::About(about) => {
-                for remark in &about {
+                for remark in about.iter().filter(|remark| !self.about.contains(remark)) {
                     tracing::warn!("the device: {remark}");
                 }
                 self.about = about;

@@ -1,5 +1,7 @@
 //! The doctor beside a real server: what it names can be mended by what it says.
 
+use std::process::Command;
+
 use rustix::process::Signal;
 use serde_json::Value;
 
@@ -7,6 +9,57 @@ use super::play;
 use super::servers::pulse::{Front, PulseAudio, SINK};
 use super::servers::until;
 use crate::engine::{Engine, segue};
+
+/// What the list of devices says where the surroundings are changed.
+fn devices(change: impl FnOnce(&mut Command)) -> Value {
+    let mut command = segue();
+    change(command.args(["devices", "--json"]));
+    let output = command.output().expect("it runs");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(0), "{said}");
+    serde_json::from_slice(&output.stdout).expect("JSON")
+}
+
+/// Why a kind has no devices, as the list says it.
+fn why_not<'a>(found: &'a Value, kind: &str) -> &'a str {
+    let mut kinds = found["kinds"].as_array().expect("kinds").iter();
+    let kind = kinds.find(|it| it["kind"] == kind).expect("every kind is there");
+    kind["why_not"].as_str().expect("a reason")
+}
+
+#[test]
+fn a_library_of_jack_that_is_none_is_said_and_the_rest_is_looked_at() {
+    let folder = tempfile::tempdir().expect("a folder");
+    std::fs::write(folder.path().join("libjack.so.0"), "no library").expect("written");
+    let found = devices(|command| {
+        command.env("LD_LIBRARY_PATH", folder.path());
+    });
+    let said = why_not(&found, "jack");
+    assert!(said.starts_with("the JACK library is not installed ("), "{said}");
+    assert!(said.contains("libjack.so.0"), "{said}");
+    assert!(why_not(&found, "pulse").starts_with("no PulseAudio server listens"), "{found:#}");
+}
+
+#[test]
+fn variables_that_name_no_server_are_said_and_harm_nobody() {
+    // More than JACK's library has room for: it would end the process.
+    let endless = "x".repeat(5000);
+    for (variable, kind, value, expected) in [
+        ("JACK_DEFAULT_SERVER", "jack", endless.as_str(), "JACK_DEFAULT_SERVER has 5000 bytes"),
+        ("JACK_DEFAULT_SERVER", "jack", "../..", "no JACK server named '../..' is running"),
+        ("PULSE_SERVER", "pulse", "garbage", "PULSE_SERVER names no socket of this machine"),
+        ("PULSE_SERVER", "pulse", endless.as_str(), "PULSE_SERVER names no socket"),
+        ("PULSE_SERVER", "pulse", "unix:/etc/passwd", "/etc/passwd"),
+    ] {
+        let found = devices(|command| {
+            command.env_remove("XDG_RUNTIME_DIR").env_remove("HOME").env(variable, value);
+        });
+        // Without a library there is nothing that could be harmed.
+        let said = why_not(&found, kind);
+        let known = said.contains(expected) || said.contains("library is not installed");
+        assert!(known, "{variable}: {said}");
+    }
+}
 
 /// The doctor's look at an engine on this server.
 fn look(front: &Front, engine: &Engine) -> Value {
@@ -45,16 +98,15 @@ fn a_muted_sink_is_found_and_sounds_after_the_cure() {
 #[test]
 fn a_server_that_hangs_is_said_and_not_waited_for() {
     let Some(server) = PulseAudio::start() else { return };
-    let devices = || {
-        let mut command = segue();
-        let output = server.front.with(command.args(["devices", "--json"])).output();
-        let text = output.expect("it runs").stdout;
-        serde_json::from_slice::<Value>(&text).expect("JSON")
+    let look = || {
+        devices(|command| {
+            server.front.with(command);
+        })
     };
-    let found = devices();
+    let found = look();
     assert_eq!(found["auto"], format!("pulse:{SINK}"), "{found:#}");
     server.hurt(Signal::STOP);
-    let found = devices();
+    let found = look();
     server.hurt(Signal::CONT);
     assert_eq!(found["auto"], "null", "{found:#}");
     assert!(found["kinds"].to_string().contains("does not answer within 2 s"), "{found:#}");

@@ -3,6 +3,7 @@
 //! Each test starts servers of its own under a private name and ends them. Where none is
 //! installed it says so and passes.
 
+mod auto;
 mod capture;
 #[cfg(any(feature = "alsa", feature = "pipewire"))]
 mod cpal;
@@ -75,17 +76,31 @@ fn wait_back(engine: &Engine, after: &str) {
     eprintln!("{after}: plays again {} ms later", began.elapsed().as_millis());
 }
 
-/// Records half a second, ends the engine, and gives what was heard, all of it of the replay.
-fn hear(front: &Front, sink: &str, engine: Engine) -> Vec<Stretch> {
+/// What was heard, all of it of the replay.
+struct Heard {
+    stretches: Vec<Stretch>,
+    /// How often the device was lost meanwhile, for nothing of the test's doing: a server may be
+    /// kept from running by a machine that is busy with other tests.
+    losses: u64,
+}
+
+fn losses(engine: &Engine) -> u64 {
+    counter(&engine.status(), "device_losses")
+}
+
+/// Records half a second, ends the engine, and gives what was heard.
+fn hear(front: &Front, sink: &str, engine: Engine) -> Heard {
+    let before = losses(&engine);
     let recorder = front.record(sink);
     recorder.wait_sound();
     recorder.wait(SECOND / 2);
+    let losses = losses(&engine) - before;
     let ended = engine.stop();
-    recorder.finish().stretches_of(&replay(&ended))
+    Heard { stretches: recorder.finish().stretches_of(&replay(&ended)), losses }
 }
 
-/// Kills the primary five times and gives what was heard, all of it of the replay.
-fn hear_deaths(front: &Front, start: Start) -> Vec<Stretch> {
+/// Kills the primary five times and gives what was heard.
+fn hear_deaths(front: &Front, start: Start) -> Heard {
     let recorder = front.record(SINK);
     let engine = play(start);
     for deaths in 1..=5 {
@@ -93,11 +108,12 @@ fn hear_deaths(front: &Front, start: Start) -> Vec<Stretch> {
         engine.wait_whole(deaths);
     }
     recorder.wait(SECOND / 2);
+    let losses = losses(&engine);
     let ended = engine.stop();
     let heard = recorder.finish();
     let stretches = heard.stretches_of(&replay(&ended));
     assert!(stretches.iter().map(|it| it.heard.len() as u64).sum::<u64>() > SECOND / 2);
-    stretches
+    Heard { stretches, losses }
 }
 
 /// What was played, after the proof that its journal renders to the same, but for blocks that
@@ -116,16 +132,17 @@ fn replay(ended: &Ended) -> Capture {
 }
 
 /// Stretches that follow one another on the timeline: between them silence was heard, but
-/// nothing of the music is missing.
-fn assert_nothing_missing(stretches: &[Stretch]) {
-    for pair in stretches.windows(2) {
-        assert_eq!(pair[0].end(), pair[1].from, "{stretches:?}");
-    }
+/// nothing of the music is missing, save what a timer played while the device was lost.
+fn assert_nothing_missing(heard: &Heard) {
+    assert_in_order(heard);
+    let Heard { stretches, losses } = heard;
+    let holes = stretches.windows(2).filter(|pair| pair[0].end() < pair[1].from).count();
+    assert!(holes as u64 <= *losses, "{losses} losses: {stretches:?}");
 }
 
 /// Stretches in the order of the timeline: PipeWire drops what comes too late for its cycle,
 /// which a busy machine may bring about.
-fn assert_in_order(stretches: &[Stretch]) {
+fn assert_in_order(Heard { stretches, .. }: &Heard) {
     for pair in stretches.windows(2) {
         assert!(pair[0].end() <= pair[1].from, "{stretches:?}");
     }

@@ -5,18 +5,19 @@ use rustix::process::Signal;
 use super::servers::pulse::{PulseAudio, SINK};
 use super::servers::until;
 use super::{
-    ENDLESS, SECOND, assert_nothing_missing, begin, drives, hear, hear_deaths, lose, play, replay,
-    wait_back,
+    ENDLESS, Heard, SECOND, assert_nothing_missing, begin, drives, hear, hear_deaths, lose, losses,
+    play, replay, wait_back,
 };
 use crate::engine::segue;
 
 #[test]
 fn what_reaches_the_far_end_is_the_replay_whoever_is_killed() {
     let Some(server) = PulseAudio::start() else { return };
-    let stretches = hear_deaths(&server.front, server.front.engine("pulse"));
-    assert_nothing_missing(&stretches);
+    let heard = hear_deaths(&server.front, server.front.engine("pulse"));
+    assert_nothing_missing(&heard);
     // The first block waits for the server's first request.
-    assert!(stretches[0].from < 64, "from the first frame on: {stretches:?}");
+    let first = &heard.stretches[0];
+    assert!(first.from < 64, "from the first frame on: {first:?}");
 }
 
 #[test]
@@ -89,8 +90,10 @@ fn a_stream_that_is_moved_plays_on_where_it_is_moved_to() {
     recorder.wait_sound();
     recorder.wait(SECOND / 2);
     until("the log says where", || engine.log().contains("moved to sink second").then_some(()));
+    let losses = losses(&engine);
     let ended = engine.stop();
-    assert_nothing_missing(&recorder.finish().stretches_of(&replay(&ended)));
+    let stretches = recorder.finish().stretches_of(&replay(&ended));
+    assert_nothing_missing(&Heard { stretches, losses });
 }
 
 #[test]
@@ -167,4 +170,34 @@ fn a_server_that_must_be_there_and_is_not_ends_the_engine_with_69() {
     let (code, said) = ended(&server, "pulse:nowhere");
     assert_eq!(code, Some(69), "{said}");
     assert!(said.contains("no device 'nowhere'; there are: testsink"), "{said}");
+}
+
+/// A server makes up a sink while it has none.
+#[test]
+fn a_sink_that_the_server_makes_up_is_said_to_be_heard_by_nobody() {
+    let Some(server) = PulseAudio::start() else { return };
+    server.front.load_sink("auto_null", 48_000);
+    server.front.must(&["set-default-sink", "auto_null"]);
+    let engine = play(server.front.engine("pulse"));
+    let said = "nobody hears it";
+    engine.wait("it is said", |status| status["problems"].to_string().contains(said));
+    let stream = server.front.wait_stream();
+    server.front.must(&["move-sink-input", &stream, SINK]);
+    engine.wait("it is heard", |status| !status["problems"].to_string().contains(said));
+    assert_eq!(engine.stop().status.code(), Some(0));
+}
+
+#[test]
+fn the_closing_fade_is_heard_to_its_last_frame() {
+    let Some(server) = PulseAudio::start() else { return };
+    let recorder = server.front.record(SINK);
+    let engine = begin(server.front.engine("pulse").arg("--period").arg("4096"));
+    recorder.wait_sound();
+    engine.wait("a device drives", drives);
+    let ended = engine.stop();
+    recorder.wait(SECOND / 2);
+    let (heard, replay) = (recorder.finish(), replay(&ended));
+    let stretches = heard.stretches_of(&replay);
+    let last = stretches.last().expect("something was heard");
+    assert_eq!(last.end(), replay.len(), "{stretches:?}");
 }

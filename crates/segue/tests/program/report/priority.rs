@@ -10,7 +10,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Resource, Signal, getrlimit};
-use segue_sys::process::priority::scheduling;
+use segue_sys::process::priority::{self, Urgency, scheduling};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -168,6 +168,36 @@ fn wait_for_levels(engine: &Engine, expected: [u32; 4]) {
         let found = levels(engine, &status);
         assert!(began.elapsed() < DEADLINE, "{found:?}, not {expected:?}\n{}", engine.log());
     }
+}
+
+/// Kilobytes that a process has locked.
+fn locked_kib(pid: u64) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmLck:"));
+    line.and_then(|text| text.split_whitespace().next()?.parse().ok()).unwrap_or(0)
+}
+
+#[test]
+fn the_kernel_gives_priority_in_order_and_locks_memory_where_it_may() {
+    let asked = std::thread::spawn(|| priority::ask_realtime(Urgency::Playout).is_ok());
+    if !asked.join().expect("it only asks") {
+        eprintln!("skipped: no real-time priority is granted here");
+        return;
+    }
+    let engine = Start::on("null").arg("--lead").arg("32").arg(patch("first.toml")).play();
+    wait_for_levels(&engine, [75, 72, 68, 66]);
+    let status = engine.wait("the status says so", |it| it["engine"]["realtime"] == true);
+    assert_eq!(status["engine"]["realtime_by"], "kernel");
+    engine.hurt(primary(&status), Signal::KILL);
+    let status = engine.wait_whole(1);
+    wait_for_levels(&engine, [75, 72, 68, 66]);
+    // The rings alone are more than this. Where it may not, that is told with the cure.
+    let pids = status["slots"].as_array().expect("slots").iter().map(|it| it["pid"].as_u64());
+    let refused = engine.log().contains("memory is not locked");
+    for pid in pids.flatten().chain([u64::from(engine.pid())]) {
+        assert_ne!(locked_kib(pid) > 1024, refused, "{pid}: {} KiB", locked_kib(pid));
+    }
+    engine.stop().assert_identical();
 }
 
 #[test]

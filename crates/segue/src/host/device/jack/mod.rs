@@ -16,6 +16,7 @@ use segue_sys::jack::{self, Client, Error, Event, Severity};
 
 use super::backend::{Backend, DeviceError, Kind, Listed, Opened, Stream, Wish};
 use super::line::{Caller, Reporter};
+use crate::cli::settings::RATES;
 use fill::Filler;
 use wires::{Keeper, Note, Target, owner};
 
@@ -24,6 +25,10 @@ const NAME: &str = "segue";
 
 /// The name under which we only look.
 const LOOKER: &str = "segue-look";
+
+/// Why `auto` goes on to the next kind.
+const NO_OUTPUTS: &str = "the JACK server has no outputs of this machine; `--device jack` plays \
+                          into it all the same";
 
 /// A JACK server, or PipeWire under its interface.
 pub(super) struct Jack;
@@ -48,8 +53,8 @@ impl Backend for Jack {
                     description: format!("the inputs of {name}"),
                     rate: Some(client.rate()),
                     channels: Some(1),
-                    is_default: default.as_deref() == Some(name),
-                    remark: None,
+                    is_default: default.as_deref() == Some(name) && RATES.contains(&client.rate()),
+                    remark: beyond(client.rate()),
                 }),
             }
         }
@@ -65,6 +70,9 @@ impl Backend for Jack {
         }
         let target = Target::of(wish.name.as_deref());
         target.must_be_there(&client)?;
+        if wish.is_auto && target == Target::Physical && client.inputs(true).is_empty() {
+            return Err(DeviceError::NoServer(NO_OUTPUTS.into()));
+        }
         for number in 1..=wish.channels {
             client.add_output(&format!("out_{number}")).map_err(refusal)?;
         }
@@ -101,6 +109,11 @@ impl Backend for Jack {
             stream: Box::new(Playing { client, unclocked, notes, keeper: Some(keeper) }),
         })
     }
+}
+
+/// What is remarked of a server at a rate that no engine has.
+fn beyond(device: u32) -> Option<String> {
+    (!RATES.contains(&device)).then(|| DeviceError::Beyond { device }.to_string())
 }
 
 /// What is said at opening.
@@ -185,7 +198,7 @@ fn refusal(error: Error) -> DeviceError {
         (Error::NoServer, Ok(name)) => {
             DeviceError::NoServer(format!("no JACK server named '{name}' is running"))
         }
-        (error @ (Error::NoServer | Error::NoLibrary(_)), _) => {
+        (error @ (Error::NoServer | Error::NoLibrary(_) | Error::ServerName(_)), _) => {
             DeviceError::NoServer(error.to_string())
         }
         (error, _) => DeviceError::Refused(error.to_string()),

@@ -136,7 +136,7 @@ mod tests {
     use crate::host::device::backend::Wish;
 
     fn wish(name: Option<&str>, period: Option<u32>) -> Wish {
-        Wish { name: name.map(str::to_owned), rate: None, channels: 2, period }
+        Wish { name: name.map(str::to_owned), rate: None, channels: 2, period, is_auto: false }
     }
 
     #[test]

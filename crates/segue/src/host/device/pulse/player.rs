@@ -36,9 +36,6 @@ const QUIET_NS: u64 = SECOND_NS / 20;
 /// Frames handed over in one packet at most.
 const PIECE_MAX: usize = 4096;
 
-/// However far a server says the ear is: so long the end may take.
-const FAREWELL_NS_MAX: u64 = 300_000_000;
-
 /// Longer than any buffer that was asked for: what a server may want beyond it is nonsense.
 const OWED_MAX: usize = 1 << 16;
 
@@ -125,16 +122,12 @@ pub(super) struct Player {
     depth: Depth,
     /// Frames asked for and not yet given.
     owed: usize,
-    /// Frames to the ear, as was last said.
-    far: u32,
     /// When the next piece may be given, at the earliest.
     give_ns: u64,
     /// When the server asked for sound last.
     heard_ns: u64,
     /// When it was asked how the stream is.
     asked_ns: u64,
-    /// When it ends, once it is asked to.
-    end_ns: Option<u64>,
 }
 
 impl Player {
@@ -163,13 +156,11 @@ impl Player {
             depth: Depth::new(),
             owed: 0,
             reporter: caller.reporter(),
-            far: given.buffer.target / given.frame_bytes as u32,
             give_ns: 0,
             // The first questions come after half a second: at first a server answers with what
             // was before the stream.
             heard_ns: clock::monotonic_ns() + SECOND_NS / 2,
             asked_ns: clock::monotonic_ns() - SECOND_NS / 2,
-            end_ns: None,
             socket,
             inbox,
             given,
@@ -183,7 +174,7 @@ impl Player {
     pub(super) fn play(mut self) {
         self.caller.begin();
         self.reporter.period(self.period() as u32);
-        self.reporter.latency(self.far);
+        self.reporter.latency(self.given.buffer.target / self.given.frame_bytes as u32);
         let end = loop {
             if let Err(end) = self.turn() {
                 break end;
@@ -202,9 +193,6 @@ impl Player {
         while let Came::Command(at) = self.inbox.next()? {
             self.hear(now_ns, at)?;
         }
-        if self.end_ns.is_some_and(|end_ns| now_ns >= end_ns) {
-            return Err(End::Closed);
-        }
         self.give(now_ns);
         self.ask(now_ns);
         self.outbox.flush(&self.socket)?;
@@ -213,7 +201,7 @@ impl Player {
 
     fn wait(&mut self, now_ns: u64) -> Result<(), End> {
         let give_ns = if self.owed > 0 { self.give_ns } else { u64::MAX };
-        let until_ns = self.ask_due_ns().min(give_ns).min(self.end_ns.unwrap_or(u64::MAX));
+        let until_ns = self.ask_due_ns().min(give_ns);
         let left_ns = until_ns.saturating_sub(now_ns);
         let timeout = Timespec {
             tv_sec: (left_ns / SECOND_NS) as i64,
@@ -233,9 +221,7 @@ impl Player {
         }
         let [server, closing] = polled.map(|fd| fd.revents());
         if !closing.is_empty() && self.closing.take() {
-            // The closing fade is on its way: what follows it is silence, until it was heard.
-            let left_ns = self.given.nanoseconds(u64::from(self.far)).min(FAREWELL_NS_MAX);
-            self.end_ns = Some(clock::monotonic_ns() + left_ns);
+            return Err(End::Closed);
         }
         if server.intersects(PollFlags::IN | PollFlags::HUP | PollFlags::ERR) {
             self.inbox.fill(&self.socket)?;
@@ -274,7 +260,6 @@ impl Player {
             }
             News::Reply { number, tags } => {
                 if let Some(far) = learn(&mut self.given, &self.signs, number, tags) {
-                    self.far = far;
                     self.reporter.latency(far);
                 }
                 // Its session manager ended, say: the next one links new streams only.
@@ -528,18 +513,11 @@ mod tests {
     }
 
     #[test]
-    fn closed_it_plays_silence_until_the_last_frame_was_heard_and_ends() {
-        let Stage { mut player, server, closing, line } = stage();
+    fn closed_it_ends_at_once_and_is_not_lost() {
+        let Stage { mut player, server: _server, closing, line } = stage();
         closing.raise();
-        let mut turns = 0;
-        let end = loop {
-            turns += 1;
-            if let Err(end) = player.turn() {
-                break end;
-            }
-        };
-        assert!(matches!(end, End::Closed) && turns > 1, "{end:?} after {turns}");
+        let end = std::iter::repeat_with(|| player.turn()).take(3).find_map(Result::err);
+        assert!(matches!(end, Some(End::Closed)), "{end:?}");
         assert!(!line.look().lost);
-        drop(server);
     }
 }

@@ -1,6 +1,7 @@
 //! What is seen of a stream while it plays, for whoever asks why nothing is heard.
 
-use super::sinks::{Sink, lossy};
+use super::sinks::{Sink, is_made_up, lossy};
+use crate::host::device::backend::STAND_IN;
 
 /// Names of sinks are cut here; they are read by people.
 const NAME_MAX: usize = 128;
@@ -58,8 +59,12 @@ impl Signs {
     /// What keeps it from being heard where it was opened, in words.
     pub(super) fn words(&self) -> Vec<String> {
         let mut words = Vec::new();
+        let name = &self.name[..self.name_length];
         if self.moved {
-            words.push(format!("moved to sink {}", lossy(&self.name[..self.name_length])));
+            words.push(format!("moved to sink {}", lossy(name)));
+        }
+        if is_made_up(name) {
+            words.push(STAND_IN.to_owned());
         }
         if self.held_ms > 0 {
             words.push(format!("ran dry again and again: it is {} ms ahead now", self.held_ms));
@@ -98,6 +103,8 @@ mod tests {
         let mut signs = Signs::new(b"desk", false);
         signs.call(b"desk");
         assert!(signs.words().is_empty());
+        signs.call(b"auto_null");
+        assert_eq!(signs.words(), ["moved to sink auto_null", super::STAND_IN]);
         signs.call(&[b'x'; 200]);
         signs.stream_silent = true;
         let (moved, silent) = (

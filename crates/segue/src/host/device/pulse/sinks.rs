@@ -4,10 +4,18 @@ use pulseaudio::protocol::{Command, GetSinkInfo, PulseError};
 
 use super::tags::{Tags, Value};
 use super::talk::{Fault, Talk};
-use crate::host::device::backend::{Kind, Listed};
+use crate::host::device::backend::{Kind, Listed, SLEEPS, STAND_IN};
 
 /// The state of a sink that sleeps, on the wire.
 const SUSPENDED: u32 = 2;
+
+/// What servers call the sink that they make up while there is no other.
+const MADE_UP: &[u8] = b"auto_null";
+
+/// Whether a sink of this name is made up by the server, and heard by nobody.
+pub(super) fn is_made_up(name: &[u8]) -> bool {
+    name == MADE_UP
+}
 
 /// A sink, as it is described on the wire.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,10 +82,11 @@ impl<'a> Sink<'a> {
     /// Why nothing may be heard from it.
     fn remark(&self) -> Option<&'static str> {
         match self {
+            Self { name, .. } if is_made_up(name) => Some(STAND_IN),
             Self { muted: true, .. } => Some("muted"),
             Self { zero: true, .. } => Some("volume zero"),
             // Servers put to sleep what nobody plays on; only a user's doing lasts.
-            Self { suspended: true, .. } => Some("suspended while nothing plays"),
+            Self { suspended: true, .. } => Some(SLEEPS),
             _ => None,
         }
     }
@@ -134,7 +143,7 @@ pub(super) fn lossy(name: &[u8]) -> String {
 mod tests {
     use pulseaudio::protocol::{ChannelVolume, SinkInfo, SinkState, TagStructWriter};
 
-    use super::Sink;
+    use super::{STAND_IN, Sink};
     use crate::host::device::pulse::VERSION;
     use crate::host::device::pulse::tags::Tags;
 
@@ -163,6 +172,16 @@ mod tests {
         assert!(tags.is_empty() && second.is_default);
         assert_eq!((second.name.as_str(), second.rate), ("out", Some(48_000)));
         assert_eq!(second.remark.as_deref(), Some("volume zero"));
+    }
+
+    #[test]
+    fn a_sink_that_a_server_makes_up_is_heard_by_nobody() {
+        let remark = |name: &std::ffi::CStr| {
+            let bytes = written(&[SinkInfo { name: name.into(), ..SinkInfo::new_dummy(4) }]);
+            Sink::read(&mut Tags::of(&bytes)).unwrap().remark()
+        };
+        assert_eq!(remark(c"auto_null"), Some(STAND_IN));
+        assert_eq!(remark(c"auto_nullified"), None);
     }
 
     #[test]

@@ -13,6 +13,7 @@ use super::signs::{Signs, converted};
 use super::sinks::{self, lossy};
 use super::tags::{Tags, Value};
 use super::talk::{Fault, Talk};
+use crate::cli::settings::RATES;
 use crate::host::device::backend::{DeviceError, Opened, Stream, Wish};
 use crate::host::device::line::Caller;
 
@@ -26,7 +27,8 @@ pub(super) fn open(mut talk: Talk, wish: &Wish, caller: Caller) -> Result<Opened
     else {
         return Err(no_sink(&mut talk, wish));
     };
-    let rate = wish.rate.unwrap_or(sink_rate);
+    // It converts what no engine has.
+    let rate = wish.rate.unwrap_or(sink_rate.clamp(*RATES.start(), *RATES.end()));
     let params = attributes::stream(wish, rate);
     let made = talk.ask(&Command::CreatePlaybackStream(params.clone()), |tags| made(tags, &params));
     let (given, name) = match made {
@@ -140,7 +142,8 @@ mod tests {
             script(&mut client);
         });
         let (_line, caller) = Line::new(&Arc::new(Deck::new()), 1, 2);
-        let wish = Wish { name: name.map(str::to_owned), rate, channels: 2, period: Some(64) };
+        let name = name.map(str::to_owned);
+        let wish = Wish { name, rate, channels: 2, period: Some(64), is_auto: false };
         let opened = open(Talk::begin(&fake.surroundings())?, &wish, caller);
         fake.join();
         opened

@@ -1,7 +1,9 @@
 //! JACK: kill workers, kill the server, stop it, change its rate, its period and its wires.
 
 mod clock;
+mod end;
 mod loss;
+mod stalls;
 mod wires;
 
 use rustix::process::Signal;

@@ -33,6 +33,7 @@ pub(crate) struct Jackd {
     _lock: fs::File,
     options: Vec<String>,
     is_ahead: bool,
+    outputs: u8,
     child: Option<Child>,
     folder: tempfile::TempDir,
     recordings: u32,
@@ -59,6 +60,7 @@ impl Jackd {
             _lock: lock,
             options,
             is_ahead: false,
+            outputs: 2,
             child: None,
             folder,
             recordings: 0,
@@ -73,6 +75,11 @@ impl Jackd {
     /// Plays a period ahead of its clients from the next start on.
     pub(crate) fn run_ahead(&mut self) {
         self.is_ahead = true;
+    }
+
+    /// Has no outputs of the machine from the next start on.
+    pub(crate) fn lead_nowhere(&mut self) {
+        self.outputs = 0;
     }
 
     /// Starts it and waits until clients may come; without real-time priority where the machine
@@ -104,7 +111,8 @@ impl Jackd {
             // In step with its clients: a period is over when all have played theirs.
             command.arg("-S");
         }
-        command.args(["-d", "dummy"]).args(&self.options).args(["-C", "0", "-P", "2"]);
+        let outputs = self.outputs.to_string();
+        command.args(["-d", "dummy"]).args(&self.options).args(["-C", "0", "-P", &outputs]);
         command.stdout(log.try_clone().expect("a file")).stderr(log);
         command.spawn().expect("jackd is installed")
     }
@@ -116,7 +124,8 @@ impl Jackd {
         command
     }
 
-    fn log(&self) -> String {
+    /// What it has said since it was started.
+    pub(crate) fn log(&self) -> String {
         fs::read_to_string(self.folder.path().join("jackd.log")).unwrap_or_default()
     }
 
