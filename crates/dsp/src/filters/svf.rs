@@ -10,7 +10,7 @@
 use multiversion::multiversion;
 
 use crate::FRAMES_MAX;
-use crate::math::{clamp, max, settle, sin_pi_quarter};
+use crate::math::{clamp, max, settle, sin_pi_coarse};
 use crate::signal::Signal;
 
 /// Rows of samples a filter remembers.
@@ -216,7 +216,7 @@ impl<'a, const C: usize> Design<'a, C> {
         let mut c = Coefficients { c1: [0.0; C], d2: [0.0; C], d3: [0.0; C], k };
         for lane in 0..C {
             let part = clamp(cutoff[lane] * self.period, 1e-6, 0.49);
-            let (n, d) = (sin_pi_quarter(part), sin_pi_quarter(0.5 - part));
+            let (n, d) = (sin_pi_coarse(part), sin_pi_coarse(0.5 - part));
             let damping = n * (n + k[lane] * d);
             let share = 2.0 / (d * d + damping);
             c.c1[lane] = 1.0 - damping * share;

@@ -276,9 +276,12 @@ fn steady<const W: usize, const TRIANGLE: bool>(
     let mut lacks = [[0.0; W]; FRAMES_MAX + TAPS];
     lacks[..TAPS].copy_from_slice(&wave[TAIL..PLAIN]);
     let shape = if TRIANGLE { Shape::Triangle } else { Shape::Saw };
-    for lane in 0..W {
-        let voice = Voice { phase: turning[PHASE][lane], turn: turns[lane], lane };
-        voice.edges(shape, turning[TURN][lane], frames, &mut lacks);
+    let edges = near::<W, TRIANGLE>(&turning[PHASE], &turning[TURN], &turns, frames as u32);
+    if edges != [0; W] {
+        for lane in (0..W).filter(|lane| edges[*lane] != 0) {
+            let voice = Voice { phase: turning[PHASE][lane], turn: turns[lane], lane };
+            voice.edges(shape, turning[TURN][lane], frames, &mut lacks);
+        }
     }
     let before = frames.min(DELAY);
     for (frame, out) in out[..before].iter_mut().enumerate() {
@@ -300,6 +303,32 @@ fn steady<const W: usize, const TRIANGLE: bool>(
     wave[TAIL..PLAIN].copy_from_slice(&lacks[frames..frames + TAPS]);
     turning[TURN] = turns;
     turning[HIGH] = [NO_PULSE; W];
+}
+
+/// Whether a voice may have an edge in so many frames (at most 64); `last` is what it turned by to
+/// come here.
+#[inline(always)]
+fn near<const W: usize, const TRIANGLE: bool>(
+    phase: &[u32; W],
+    last: &[u32; W],
+    turns: &[u32; W],
+    frames: u32,
+) -> [u32; W] {
+    let mut edges = [0; W];
+    for lane in 0..W {
+        let beyond = beyond::<TRIANGLE>(phase[lane]);
+        let left = if TRIANGLE { HALF } else { 0_u32 }.wrapping_sub(beyond).wrapping_sub(1);
+        // In units of 128, rounded towards too early, so that 64 turns are no overflow.
+        let comes = (left >> 7) <= ((turns[lane] >> 7) + 1) * frames;
+        edges[lane] = u32::from(beyond < last[lane]) | u32::from(comes);
+    }
+    edges
+}
+
+/// How far the phase is behind the last edge: of a saw once a turn, of a triangle twice.
+#[inline(always)]
+fn beyond<const TRIANGLE: bool>(phase: u32) -> u32 {
+    if TRIANGLE { corner(phase) >> 1 } else { phase.wrapping_add(HALF) }
 }
 
 /// `N` voices from `first` on through what comes out with what it lacks, and then through what

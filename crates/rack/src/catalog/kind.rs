@@ -89,6 +89,9 @@ pub(crate) struct Kind {
     pub(crate) tell: fn(&Build, &mut [u64], Told, &[f32]),
     /// Where a parameter of a voice (from 0) is going.
     pub(crate) voice_param: fn(&Build, &mut [u64], usize, usize) -> Option<f32>,
+    /// Its outlets are numbers whatever comes in, as long as its state is sound: then one frame
+    /// of a block tells.
+    pub(crate) bounded: bool,
     /// Whether a choice that changes is bridged, so that its step is not heard.
     pub(crate) bridged: bool,
 }
@@ -114,6 +117,7 @@ impl Kind {
             end_block: |_, _| {},
             tell: |_, _, _, _| {},
             voice_param: |_, _, _, _| None,
+            bounded: false,
             bridged: true,
         }
     }

@@ -44,7 +44,7 @@ impl Cables {
     /// Takes the pages a module writes to. Nothing is allocated: an empty row stands in. `[audio]`
     pub(super) fn take(&mut self, place: &Place) -> Outlets {
         let mut outlets = Outlets::default();
-        for (taken, outlet) in outlets.iter_mut().zip(&place.outlets) {
+        for (taken, outlet) in outlets.iter_mut().zip(place.outlets()) {
             if let Some(page) = outlet.page {
                 *taken = std::mem::take(&mut self.pages[page]);
             }
@@ -53,10 +53,10 @@ impl Cables {
     }
 
     /// Puts them back; bit n of `still` says that nothing moves in outlet n. `[audio]`
-    pub(super) fn put(&mut self, place: &Place, outlets: Outlets, still: u32) {
-        for (at, (taken, outlet)) in outlets.into_iter().zip(&place.outlets).enumerate() {
+    pub(super) fn put(&mut self, place: &Place, mut outlets: Outlets, still: u32) {
+        for (at, (taken, outlet)) in outlets.iter_mut().zip(place.outlets()).enumerate() {
             if let Some(page) = outlet.page {
-                self.pages[page] = taken;
+                std::mem::swap(&mut self.pages[page], taken);
                 self.still[page] = still >> at & 1 == 1;
             }
         }

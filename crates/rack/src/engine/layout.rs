@@ -126,6 +126,7 @@ pub(super) struct Place {
     /// Whether a choice among its parameters is bridged.
     pub(super) bridged: bool,
     pub(super) outlets: [OutletPlace; OUTLETS_MAX],
+    outlet_count: usize,
     pub(super) ports: Vec<PortPlace>,
     pub(super) connected: u32,
 }
@@ -317,6 +318,11 @@ impl Pages {
 }
 
 impl Place {
+    /// The outlets it has.
+    pub(super) fn outlets(&self) -> &[OutletPlace] {
+        &self.outlets[..self.outlet_count]
+    }
+
     fn of(
         plan: &Plan,
         index: usize,
@@ -372,6 +378,7 @@ impl Place {
             width,
             bridged,
             outlets,
+            outlet_count: outlets.iter().take_while(|outlet| outlet.stride > 0).count(),
             ports,
             connected,
         }

@@ -24,6 +24,13 @@ pub(super) enum Mixed {
     Direct,
 }
 
+impl PortPlace {
+    /// What a port without cables stands at.
+    pub(super) fn fit(&self, ramp: &Ramp) -> f32 {
+        clamp(ramp.value() * self.factor, self.min, self.max)
+    }
+}
+
 /// Mixes frames `from..to` of a port into its own part of `buffers`; `lanes` is room for sums.
 pub(super) fn mix(
     port: &PortPlace,
@@ -45,7 +52,7 @@ pub(super) fn mix(
     };
     let moving = ramp.is_moving();
     if port.cables.is_empty() && !moving {
-        return Mixed::Value(clamp(ramp.value() * port.factor, port.min, port.max));
+        return Mixed::Value(port.fit(ramp));
     }
     let rests = !moving && port.cables.iter().all(|cable| still[cable.page]);
     let frames = if rests { 1 } else { to - from };

@@ -1,5 +1,6 @@
 //! One module through one block: cut where it is told something, whole everywhere else.
 
+use segue_dsp::by_stride;
 use segue_dsp::control::adsr::CHOKE_MS;
 use segue_dsp::math::all_finite;
 use segue_dsp::ramp::Ramp;
@@ -171,11 +172,7 @@ pub(super) fn play(
     }
     let mut still = stretches(place, &mut parts, cables, &mut outlets, scene, first, tally);
     (place.kind.end_block)(&place.build, parts.state);
-    let sound = outlets.iter().zip(&place.outlets).zip(0..).all(|((page, outlet), at)| {
-        // Of a page that rests one frame tells all.
-        let heard = if still >> at & 1 == 1 { outlet.stride } else { page.len() };
-        all_finite(&page[..heard.min(page.len())])
-    });
+    let sound = is_sound(place, &outlets, still);
     if !sound {
         (place.kind.reset)(&place.build, parts.state);
         let frames = BLOCK_FRAMES as u32;
@@ -185,6 +182,20 @@ pub(super) fn play(
     remember(place, parts.last, &outlets);
     cables.put(place, outlets, still);
     sound
+}
+
+/// Whether all samples are finite.
+fn is_sound(place: &Place, outlets: &Outlets, still: u32) -> bool {
+    for (at, outlet) in place.outlets().iter().enumerate() {
+        let page = &outlets[at];
+        // Of a page that rests one frame tells all, and it is the last that is kept.
+        let one = place.kind.bounded || still >> at & 1 == 1;
+        let from = if one { page.len().saturating_sub(outlet.stride) } else { 0 };
+        if !all_finite(&page[from..]) {
+            return false;
+        }
+    }
+    true
 }
 
 /// Renders from event to event; bit n of what comes back: all frames of outlet n are alike.
@@ -321,7 +332,12 @@ fn stretch<const PORTS: usize>(
     let mut values = [0.0; PORTS];
     for (index, port) in place.ports.iter().enumerate() {
         let ramp = port.param.and_then(|param| parts.ramps.get_mut(param));
-        mixed[index] = mix(port, ramp, (pages, still), (buffers, lanes), (from, to));
+        mixed[index] = match ramp {
+            Some(ramp) if port.cables.is_empty() && !ramp.is_moving() => {
+                Mixed::Value(port.fit(ramp))
+            }
+            ramp => mix(port, ramp, (pages, still), (buffers, lanes), (from, to)),
+        };
         if let Mixed::Value(value) = mixed[index] {
             values[index] = value;
         }
@@ -344,7 +360,7 @@ fn stretch<const PORTS: usize>(
         };
     }
     let mut rows: [&mut [f32]; OUTLETS_MAX] = Default::default();
-    for (row, (page, outlet)) in rows.iter_mut().zip(outlets.iter_mut().zip(&place.outlets)) {
+    for (row, (page, outlet)) in rows.iter_mut().zip(outlets.iter_mut().zip(place.outlets())) {
         if outlet.page.is_some() {
             *row = &mut page[from * outlet.stride..to * outlet.stride];
         }
@@ -376,7 +392,7 @@ fn cross(
     }
     let total = scene.bridge_frames as f32;
     let mut first = 0;
-    for (page, outlet) in outlets.iter_mut().zip(&place.outlets) {
+    for (page, outlet) in outlets.iter_mut().zip(place.outlets()) {
         let bridge = &mut parts.bridge[first..first + outlet.stride];
         let before = &parts.last[first..first + outlet.stride];
         first += outlet.stride;
@@ -406,7 +422,7 @@ fn cross(
 /// still to come.
 fn decay(place: &Place, last: &[f32], outlets: &mut Outlets, left: u32, total: u32) {
     let mut first = 0;
-    for (page, outlet) in outlets.iter_mut().zip(&place.outlets) {
+    for (page, outlet) in outlets.iter_mut().zip(place.outlets()) {
         let last = &last[first..first + outlet.stride];
         first += outlet.stride;
         if outlet.page.is_none() {
@@ -424,10 +440,16 @@ fn decay(place: &Place, last: &[f32], outlets: &mut Outlets, left: u32, total: u
 /// Keeps the last frame of all outlets.
 fn remember(place: &Place, last: &mut [f32], outlets: &Outlets) {
     let mut first = 0;
-    for (page, outlet) in outlets.iter().zip(&place.outlets) {
+    for (page, outlet) in outlets.iter().zip(place.outlets()) {
         let stride = outlet.stride;
         if outlet.page.is_some() {
-            last[first..first + stride].copy_from_slice(&page[page.len() - stride..]);
+            let (kept, page) = (&mut last[first..first + stride], &page[page.len() - stride..]);
+            // Of a known length, so that no call is made for a few words.
+            by_stride!(stride, W => {
+                if let (Some(kept), Some(page)) = (kept.as_mut_array::<W>(), page.as_array::<W>()) {
+                    *kept = *page;
+                }
+            });
         }
         first += stride;
     }

@@ -21,6 +21,7 @@ pub(crate) const KIND: Kind = Kind {
     tell,
     voice_param: |build, state, voice, param| by_stride!(build.stride, W => keys::<W>(state).shaped(voice, param)),
     bridged: false,
+    bounded: true,
     ..Kind::new(SPEC, render)
 };
 

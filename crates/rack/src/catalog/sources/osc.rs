@@ -18,6 +18,7 @@ pub(crate) const KIND: Kind = Kind {
         by_stride!(build.stride, W => osc::<W>(state).reset(seed));
     },
     end_block: |build, state| by_stride!(build.stride, W => osc::<W>(state).end_block()),
+    bounded: true,
     ..Kind::new(SPEC, render)
 };
 
