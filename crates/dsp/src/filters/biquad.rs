@@ -94,17 +94,26 @@ fn render_lanes<const W: usize, const C: usize>(
     inputs: &Inputs<'_>,
     out: &mut [f32],
 ) {
-    let frames = out.len() / W;
-    let still = inputs.cutoff.is_still() && inputs.q.is_still();
+    if inputs.cutoff.is_still() && inputs.q.is_still() {
+        let c = design::<C>(inputs, 0);
+        return render_mode::<W, C>(state, mode, inputs.input, |_| &c, out);
+    }
     let none = Coefficients { c1: [0.0; C], d2: [0.0; C], d3: [0.0; C], k: [0.0; C] };
     let mut coefficients = [none; FRAMES_MAX];
-    let needed = if still { frames.min(1) } else { frames };
-    for (frame, slot) in coefficients[..needed].iter_mut().enumerate() {
+    for (frame, slot) in coefficients[..out.len() / W].iter_mut().enumerate() {
         *slot = design::<C>(inputs, frame);
     }
-    let step = usize::from(!still);
-    let pick = |frame: usize| &coefficients[frame * step];
-    let input = inputs.input;
+    render_mode::<W, C>(state, mode, inputs.input, |frame| &coefficients[frame], out);
+}
+
+#[inline(always)]
+fn render_mode<'c, const W: usize, const C: usize>(
+    state: &mut [[f32; W]; ROWS],
+    mode: Mode,
+    input: Signal<'_>,
+    pick: impl Fn(usize) -> &'c Coefficients<C>,
+    out: &mut [f32],
+) {
     match mode {
         Mode::Lowpass => run::<W, C>(state, input, pick, out, |_, _, _, low| low),
         Mode::Highpass => {

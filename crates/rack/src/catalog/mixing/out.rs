@@ -40,9 +40,10 @@ fn render(panel: &mut Panel<'_>) {
         for (frame, left) in left.iter_mut().enumerate() {
             *left = signals[IN].at(frame);
         }
-        let both = if panel.channels == 1 { 0.0 } else { 1.0 };
-        for (left, right) in left.iter().zip(right.iter_mut()) {
-            *right = left * both;
+        if panel.channels == 1 {
+            right.fill(0.0);
+        } else {
+            right.copy_from_slice(left);
         }
         return;
     }
