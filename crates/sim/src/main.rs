@@ -119,7 +119,9 @@ fn campaign(bound: Option<Bound>, from: &str) -> ExitCode {
                         Ok(report) => sum.add(report),
                         Err(why) => {
                             failed.store(true, Ordering::Relaxed);
-                            sum.failed.push((seed, words(&*why)));
+                            let why = words(&*why);
+                            eprintln!("life {seed} failed: {why}");
+                            sum.failed.push((seed, why));
                         }
                     }
                 }

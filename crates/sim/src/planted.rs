@@ -281,6 +281,13 @@ pub const PLANTED: &[Planted] = &[
         "mark.block <= playhead",
         "mark.block < u64::MAX",
     ),
+    tests(
+        "what one has said before what all began with",
+        JOIN,
+        "if young && self.begin",
+        "if young && newest == 1 && self.begin",
+        "-p segue-sim --test divergence before_the_first_agreement",
+    ),
     lives(
         "a full log is not replayed",
         JOIN,
@@ -319,7 +326,19 @@ pub const PLANTED: &[Planted] = &[
         "if busy && spent >= limits.loop_cpu_ns {",
         "if false {",
     ),
-    lives("launder a divergence", DIVERGENCE, "if value != right {", "if false {"),
+    lives(
+        "launder a divergence",
+        DIVERGENCE,
+        "if value == right {",
+        "if value == right || slot < 99 {",
+    ),
+    tests(
+        "an arbiter in lockstep is not believed",
+        DIVERGENCE,
+        "&& seen.slots[slot].begun_from.is_some()",
+        "&& seen.slots[slot].begun_from == Some(u64::MAX)",
+        "-p segue-sim --test divergence in_lockstep_early",
+    ),
     lives(
         "trust what differs",
         DIVERGENCE,
@@ -346,6 +365,13 @@ pub const PLANTED: &[Planted] = &[
         "-p segue-sim --test divergence outvoted",
     ),
     lives("no joiner takes over", PRIMARY, ".or_else(|| self.arrived(seen))", ""),
+    tests(
+        "the beginning is freed before anybody agreed",
+        KEEP,
+        "if seen.trusted.is_none() && ",
+        "if seen.trusted.is_some() && ",
+        "-p segue-lockstep --lib keep::",
+    ),
     tests(
         "one checkpoint frees nothing",
         KEEP,

@@ -79,6 +79,7 @@ impl Scene {
             trusted: None,
             playhead: 96,
             sealed: self.sealed,
+            first: 0,
             head: 0,
             lateness: 0,
             revive: self.revive,

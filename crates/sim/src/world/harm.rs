@@ -79,6 +79,17 @@ impl World {
         NOTE_AT + NOTE_WORDS + block as usize % RING_DEPTH * stride
     }
 
+    /// How many checkpoints there are that one could begin from.
+    #[must_use]
+    pub fn checkpoints(&self) -> usize {
+        let areas = self.slots.iter().flat_map(|slot| slot.areas());
+        let whole = areas.filter_map(|area| area.read()).map(|(mark, _)| mark);
+        let usable = whole.filter(|mark| {
+            mark.block <= self.orders.playhead() && mark.cursor >= self.orders.keep_from()
+        });
+        usable.count()
+    }
+
     /// A word of the newer of the two checkpoints, its head as often as its state.
     fn checkpoint_word(&mut self, slot: usize) -> usize {
         let words = Area::words(self.shape.state_words);

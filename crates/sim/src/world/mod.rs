@@ -9,7 +9,7 @@ pub use harm::Place;
 use segue_lockstep::memory::inbox::{Inbox, Sent};
 use segue_lockstep::memory::orders::Orders;
 use segue_lockstep::memory::slot::Slot;
-use segue_lockstep::memory::status::{Counter, Status};
+use segue_lockstep::memory::status::{Counter, Death, Status};
 use segue_lockstep::memory::tap::Tap;
 use segue_lockstep::monitor::{self, Action, Monitor, Process, State, observe, perform};
 use segue_lockstep::playout::{self, Pace, Playout};
@@ -98,6 +98,8 @@ pub struct World {
     pub(crate) tap: Tap,
     pub(crate) drivers: Drivers,
     tally: Tally,
+    /// The states of the slots that were printed.
+    told: Vec<State>,
     pub(crate) stalled_until_ns: u64,
     monitor: Monitor,
     children: Vec<Option<Child>>,
@@ -145,6 +147,7 @@ impl World {
             ailments: vec![Ailment::None; config.slots],
             late_starts: vec![1; config.slots],
             tally: Tally::new(config.slots),
+            told: vec![State::Empty; config.slots],
             monitor_suspended: false,
             tells: false,
             revive: 0,
@@ -397,18 +400,27 @@ impl World {
     }
 
     /// Prints what the monitor has decided, but for what it says at every tick.
-    fn tell(&self, actions: &[Action]) {
+    fn tell(&mut self, actions: &[Action]) {
         let block = self.orders.playhead();
         for action in actions {
             match action {
                 Action::Death(death) if death.lockstep_again_ns == 0 => {
-                    println!("block {block}: slot {} dies: {}", death.slot, death.cause);
+                    let Death { slot, cause, last_words, .. } = &**death;
+                    println!("block {block}: slot {slot} dies: {cause} {last_words}");
                 }
                 Action::Spawn { .. }
                 | Action::Kill { .. }
                 | Action::Verdict(_)
+                | Action::Trust { .. }
                 | Action::Primary(_) => println!("block {block}: {action:?}"),
                 _ => {}
+            }
+        }
+        for slot in 0..self.config.slots {
+            let (state, place) = (self.state(slot), &self.slots[slot]);
+            if std::mem::replace(&mut self.told[slot], state) != state {
+                let (next, trusted) = (place.reached(), place.begun_from());
+                println!("block {block}: slot {slot} {state:?} at {next}, trusting {trusted:?}");
             }
         }
     }
