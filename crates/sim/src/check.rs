@@ -12,7 +12,8 @@ use segue_lockstep::memory::tap::{self, Tap};
 use segue_lockstep::memory::verdicts::Verdict;
 use segue_lockstep::{COMMANDS_PER_BLOCK, Instrument, Payload, Shape};
 
-use crate::toy::Toy;
+use crate::Config;
+use crate::player::Player;
 
 /// The most commands in a row that may have been damaged.
 const DAMAGED_MAX: usize = 8;
@@ -20,7 +21,7 @@ const DAMAGED_MAX: usize = 8;
 /// What the checker has seen.
 #[derive(Debug)]
 pub struct Checker {
-    reference: Toy,
+    reference: Player,
     cursor: u64,
     next: u64,
     taken: usize,
@@ -42,10 +43,10 @@ pub struct Checker {
 impl Checker {
     /// A checker at block 0.
     #[must_use]
-    pub fn new(shape: &Shape) -> Self {
+    pub fn new(shape: &Shape, config: &Config) -> Self {
         let samples = vec![0.0; shape.block_samples()];
         Self {
-            reference: Toy::new(shape.channels, 0),
+            reference: Player::new(config, shape.channels, 0),
             cursor: 0,
             next: 0,
             taken: 0,

@@ -69,6 +69,10 @@ impl Life {
                 self.world.kill(slot);
                 "kill"
             }
+            2 if self.world.chance.one_in(3) => {
+                self.stop_and_continue(slot);
+                "stop and continue"
+            }
             2 => {
                 self.world.stop(slot);
                 "stop"
@@ -104,6 +108,20 @@ impl Life {
         self.world.run_ns(ns);
         self.world.ailments[slot] = Ailment::None;
         self.world.late_starts[slot] = 1;
+    }
+
+    /// Somebody stops a worker and lets it go on, with or without the monitor having seen it.
+    fn stop_and_continue(&mut self, slot: usize) {
+        self.world.stop(slot);
+        self.world.monitor_suspended = self.world.chance.one_in(2);
+        let ns = self.world.chance.below(20 * MS);
+        self.world.run_ns(ns);
+        self.world.monitor_suspended = false;
+        if let Some(child) = self.world.child(slot)
+            && child.process == Process::Stopped
+        {
+            child.process = Process::Running { cpu_ns: 0 };
+        }
     }
 
     fn afflict(

@@ -14,13 +14,13 @@ use segue_lockstep::memory::tap::Tap;
 use segue_lockstep::monitor::{self, Action, Monitor, Process, State, observe, perform};
 use segue_lockstep::playout::{self, Pace, Playout};
 use segue_lockstep::worker::{self, Worker};
-use segue_lockstep::{Payload, Shape};
+use segue_lockstep::{Instrument, Payload, Shape};
 use segue_sys::Region;
 
 use crate::chance::Chance;
 use crate::check::Checker;
 use crate::child::{Ailment, Child, Machine};
-use crate::toy::Toy;
+use crate::player::Player;
 use drivers::Drivers;
 use tally::Tally;
 
@@ -49,6 +49,8 @@ pub struct Config {
     pub drift_ppm: i64,
     /// Whether there is a device beside the timer.
     pub device: bool,
+    /// Who plays: the rack with the patch of this seed, or the toy.
+    pub rack: Option<u64>,
 }
 
 impl Default for Config {
@@ -62,6 +64,7 @@ impl Default for Config {
             render_ns: 100_000,
             drift_ppm: 0,
             device: false,
+            rack: None,
         }
     }
 }
@@ -95,6 +98,8 @@ pub struct World {
     pub revive: u64,
     pub(crate) config: Config,
     pub(crate) shape: Shape,
+    /// Words of the state of whoever plays.
+    pub(crate) state_words: usize,
     pub(crate) tap: Tap,
     pub(crate) drivers: Drivers,
     tally: Tally,
@@ -118,7 +123,8 @@ impl World {
     /// A world at its beginning, with a chance of its own.
     #[must_use]
     pub fn new(seed: u64, config: Config) -> Self {
-        let shape = Shape { slots: config.slots, channels: 2, rate: 48_000, state_words: 128 };
+        let state_words = Player::new(&config, 2, 0).state().len();
+        let shape = Shape { slots: config.slots, channels: 2, rate: 48_000, state_words };
         let fits = "a region of its own size";
         let orders = Orders::new(Region::heap(Orders::words())).expect(fits);
         let slots: Vec<Slot> = (0..config.slots)
@@ -142,7 +148,7 @@ impl World {
             chance: Chance::new(seed),
             playout: Playout::new(shape, parts, pace),
             monitor: Monitor::new(monitor::Config { shape, build: BUILD, lead }),
-            checker: Checker::new(&shape),
+            checker: Checker::new(&shape, &config),
             children: (0..config.slots).map(|_| None).collect(),
             ailments: vec![Ailment::None; config.slots],
             late_starts: vec![1; config.slots],
@@ -168,6 +174,7 @@ impl World {
             tap,
             config,
             shape,
+            state_words,
         }
     }
 
@@ -354,11 +361,11 @@ impl World {
     fn run_child(&mut self, slot: usize) {
         let Some(child) = &mut self.children[slot] else { return };
         let (orders, slots) = (&self.orders, &self.slots);
-        let (shape, pid) = (self.shape, child.pid());
+        let (shape, config, pid) = (self.shape, self.config, child.pid());
         let sit = |generation| {
             let parts =
                 worker::Parts { orders: orders.clone(), slots: slots.clone(), slot, generation };
-            Worker::sit(Toy::new(shape.channels, pid), shape, parts, BUILD)
+            Worker::sit(Player::new(&config, shape.channels, pid), shape, parts, BUILD)
         };
         let (tick_ns, render_ns) = (self.tick_ns, self.config.render_ns);
         let on = Machine { now_ns: self.now_ns, tick_ns, render_ns, orders, slots, slot };
