@@ -230,9 +230,9 @@ impl Life {
         self.world.run_ns(100 * MS);
         let slots = 0..self.report.config.slots;
         let is_level = slots.clone().all(|slot| self.world.slots[slot].published() >= sealed);
-        let is_well = slots.clone().all(|slot| {
-            self.world.child(slot).is_some_and(|child| child.ailment == Ailment::None)
-        });
+        let is_well = slots
+            .clone()
+            .all(|slot| self.world.child(slot).is_some_and(|child| child.ailment == Ailment::None));
         let trusted = self.world.orders.trusted().map_or(0, |(block, _)| block);
         let playhead = self.world.orders.playhead();
         let is_fresh = playhead >= self.checkpoint_hurt + FRESH_BLOCKS;
