@@ -6,6 +6,8 @@
 //! (order). *Not verified*: timing of processes, for
 //! here time is made up.
 
+use std::panic::{self, AssertUnwindSafe};
+
 use segue_lockstep::memory::inbox::Sent;
 use segue_lockstep::memory::orders::{Found, Kind, Orders};
 use segue_lockstep::memory::tap::{self, Tap};
@@ -14,9 +16,19 @@ use segue_lockstep::{COMMANDS_PER_BLOCK, Instrument, Payload, Shape};
 
 use crate::Config;
 use crate::player::Player;
+use crate::toy::Agony;
 
 /// The most commands in a row that may have been damaged.
 const DAMAGED_MAX: usize = 8;
+
+/// Poison that nobody was spared ends the test.
+fn unharmed(block: u64, act: impl FnOnce()) {
+    let Err(agony) = panic::catch_unwind(AssertUnwindSafe(act)) else { return };
+    match agony.downcast_ref::<Agony>() {
+        Some(agony) => panic!("block {block} kills ({agony:?}), and no verdict has said so"),
+        None => panic::resume_unwind(agony),
+    }
+}
 
 /// What the checker has seen.
 #[derive(Debug)]
@@ -101,7 +113,8 @@ impl Checker {
                 panic!("block {block} was played and is not in the tap: {found:?}")
             };
             self.apply_commands(block, orders);
-            self.reference.render(&mut self.wanted, &mut |_| {});
+            let (reference, wanted) = (&mut self.reference, &mut self.wanted);
+            unharmed(block, || reference.render(wanted, &mut |_| {}));
             if played.concealed {
                 self.concealed += 1;
             } else {
@@ -152,8 +165,7 @@ impl Checker {
             if skipped {
                 self.skipped += 1;
             } else {
-                // Poison that nobody was spared ends the test here.
-                self.reference.apply(&record.payload);
+                unharmed(block, || self.reference.apply(&record.payload));
             }
             if record.origin != 0 {
                 self.expect(record.origin, &record.payload);

@@ -21,7 +21,7 @@
 //! - the state of one of two while the other is not there to be compared with it, or has not
 //!   come as far, or what both agreed on last is damaged or too old: a state goes wrong silently
 //!   only where all are level, and then all may die at once;
-//! - a device without a clock that is given more than twenty seconds of sound while the monitor,
+//! - a device without a clock that is given more than ten seconds of sound while the monitor,
 //!   who would close it, gets no time at all: the tap holds thirty.
 
 mod acts;

@@ -16,7 +16,7 @@ const REOPEN_NS: u64 = 250_000_000;
 
 /// How much a device without a clock takes at once while the monitor is away, in seconds: who
 /// asks for more than the tap holds would be ended by nobody, and outruns whoever records.
-const SWALLOWED_SECONDS: u64 = 20;
+const SWALLOWED_SECONDS: u64 = 10;
 
 /// The drivers of a world.
 #[derive(Debug)]

@@ -27,6 +27,9 @@ use tally::Tally;
 const BUILD: u64 = 1;
 const MONITOR_NS: u64 = 1_000_000;
 
+/// More blocks than are ever asked for in one tick.
+const ONCE_BLOCKS: u64 = 2048;
+
 /// Virtual time beyond which a wait has failed.
 const FOR_EVER_NS: u64 = 120_000_000_000;
 
@@ -336,8 +339,10 @@ impl World {
         }
         self.tally_time(self.orders.position() != before);
         self.note_published();
-        // What nobody publishes for long is followed before the tap forgets it.
-        let old = self.tap.head().saturating_sub(Tap::depth(&self.shape) as u64 / 2);
+        // What nobody publishes for long is followed before the tap forgets it, but not before:
+        // it may still be judged.
+        let kept = Tap::depth(&self.shape) as u64 - ONCE_BLOCKS;
+        let old = self.tap.head().saturating_sub(kept);
         self.checker.follow(&self.orders, &mut self.tap, self.published.max(old));
         self.inbox.set_tap_cursor(self.checker.heard());
         self.inbox.set_log_cursor(self.orders.head());
