@@ -250,6 +250,13 @@ pub const PLANTED: &[Planted] = &[
         ".unwrap_or(0)",
         "-p segue-sim --test failover claims_the_future",
     ),
+    tests(
+        "two claims of what is trusted end checkpointing",
+        WORKER,
+        "[true, true] if claim(older) != claim(newer) => return,",
+        "[true, true] => return,",
+        "-p segue-sim --test failover comes_out_different",
+    ),
     lives(
         "write over what is trusted",
         WORKER,
