@@ -6,21 +6,34 @@
 //! (order). *Not verified*: timing of processes, for
 //! here time is made up.
 
+use std::panic::{self, AssertUnwindSafe};
+
 use segue_lockstep::memory::inbox::Sent;
 use segue_lockstep::memory::orders::{Found, Kind, Orders};
 use segue_lockstep::memory::tap::{self, Tap};
 use segue_lockstep::memory::verdicts::Verdict;
 use segue_lockstep::{COMMANDS_PER_BLOCK, Instrument, Payload, Shape};
 
-use crate::toy::Toy;
+use crate::Config;
+use crate::player::Player;
+use crate::toy::Agony;
 
 /// The most commands in a row that may have been damaged.
 const DAMAGED_MAX: usize = 8;
 
+/// Poison that nobody was spared ends the test.
+fn unharmed(block: u64, act: impl FnOnce()) {
+    let Err(agony) = panic::catch_unwind(AssertUnwindSafe(act)) else { return };
+    match agony.downcast_ref::<Agony>() {
+        Some(agony) => panic!("block {block} kills ({agony:?}), and no verdict has said so"),
+        None => panic::resume_unwind(agony),
+    }
+}
+
 /// What the checker has seen.
 #[derive(Debug)]
 pub struct Checker {
-    reference: Toy,
+    reference: Player,
     cursor: u64,
     next: u64,
     taken: usize,
@@ -42,10 +55,10 @@ pub struct Checker {
 impl Checker {
     /// A checker at block 0.
     #[must_use]
-    pub fn new(shape: &Shape) -> Self {
+    pub fn new(shape: &Shape, config: &Config) -> Self {
         let samples = vec![0.0; shape.block_samples()];
         Self {
-            reference: Toy::new(shape.channels, 0),
+            reference: Player::new(config, shape.channels, 0),
             cursor: 0,
             next: 0,
             taken: 0,
@@ -100,7 +113,8 @@ impl Checker {
                 panic!("block {block} was played and is not in the tap: {found:?}")
             };
             self.apply_commands(block, orders);
-            self.reference.render(&mut self.wanted, &mut |_| {});
+            let (reference, wanted) = (&mut self.reference, &mut self.wanted);
+            unharmed(block, || reference.render(wanted, &mut |_| {}));
             if played.concealed {
                 self.concealed += 1;
             } else {
@@ -151,8 +165,7 @@ impl Checker {
             if skipped {
                 self.skipped += 1;
             } else {
-                // Poison that nobody was spared ends the test here.
-                self.reference.apply(&record.payload);
+                unharmed(block, || self.reference.apply(&record.payload));
             }
             if record.origin != 0 {
                 self.expect(record.origin, &record.payload);

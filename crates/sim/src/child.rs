@@ -9,7 +9,8 @@ use segue_lockstep::memory::slot::{Crumb, Slot};
 use segue_lockstep::monitor::{Child as Kernel, Note, Process};
 use segue_lockstep::worker::{Step, Worker};
 
-use crate::toy::{Agony, Toy};
+use crate::player::Player;
+use crate::toy::Agony;
 
 /// What ails a process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -97,7 +98,7 @@ pub struct Child {
     ready_ns: u64,
     free_ns: u64,
     cpu_ns: u64,
-    worker: Option<Worker<Toy>>,
+    worker: Option<Worker<Player>>,
     last_words: String,
 }
 
@@ -156,7 +157,7 @@ impl Child {
     }
 
     /// Lets it run until now; `sit` makes its worker when it has started.
-    pub(crate) fn run(&mut self, on: &Machine<'_>, sit: impl FnOnce(u64) -> Worker<Toy>) {
+    pub(crate) fn run(&mut self, on: &Machine<'_>, sit: impl FnOnce(u64) -> Worker<Player>) {
         let Machine { now_ns, tick_ns, render_ns, .. } = *on;
         if !self.is_running() || now_ns < self.ready_ns {
             return;

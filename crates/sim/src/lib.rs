@@ -9,6 +9,8 @@ pub mod check;
 pub mod child;
 pub mod life;
 pub mod planted;
+mod player;
+mod stage;
 pub mod toy;
 pub mod world;
 

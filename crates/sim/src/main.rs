@@ -46,6 +46,9 @@ const FAILED_TOLD: usize = 20;
 /// What all lives came to.
 #[derive(Default)]
 struct Sum {
+    /// The lowest and the highest seed.
+    seeds: (u64, u64),
+    racks: u64,
     lives: u64,
     blocks: u64,
     concealed: u64,
@@ -59,6 +62,9 @@ struct Sum {
 
 impl Sum {
     fn add(&mut self, report: Report) {
+        let first = if self.lives == 0 { report.seed } else { self.seeds.0.min(report.seed) };
+        self.seeds = (first, self.seeds.1.max(report.seed));
+        self.racks += u64::from(report.config.rack.is_some());
         self.lives += 1;
         self.blocks += report.blocks;
         self.concealed += report.concealed;
@@ -119,7 +125,9 @@ fn campaign(bound: Option<Bound>, from: &str) -> ExitCode {
                         Ok(report) => sum.add(report),
                         Err(why) => {
                             failed.store(true, Ordering::Relaxed);
-                            sum.failed.push((seed, words(&*why)));
+                            let why = words(&*why);
+                            eprintln!("life {seed} failed: {why}");
+                            sum.failed.push((seed, why));
                         }
                     }
                 }
@@ -142,7 +150,9 @@ fn report(sum: &Sum, took: Duration) -> ExitCode {
     // Time in which the machine slept is not audio.
     let audio = sum.blocks as f64 * 64.0 / 48_000.0;
     let (hours, seconds) = (audio / 3600.0, took.as_secs_f64());
-    println!("{} lives, {hours:.1} hours of audio, {} blocks", sum.lives, sum.blocks);
+    let (first, last) = sum.seeds;
+    println!("{} lives, seeds {first} to {last}, {} of them of a rack", sum.lives, sum.racks);
+    println!("{hours:.1} hours of audio, {} blocks", sum.blocks);
     println!("{:.0} times real time, {seconds:.0} s", audio / seconds);
     println!("{faults} faults, {:.0} a second", faults as f64 / seconds);
     for (kind, count) in &sum.faults {

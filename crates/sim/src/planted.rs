@@ -250,6 +250,13 @@ pub const PLANTED: &[Planted] = &[
         ".unwrap_or(0)",
         "-p segue-sim --test failover claims_the_future",
     ),
+    tests(
+        "two claims of what is trusted end checkpointing",
+        WORKER,
+        "[true, true] if claim(older) != claim(newer) => return,",
+        "[true, true] => return,",
+        "-p segue-sim --test failover comes_out_different",
+    ),
     lives(
         "write over what is trusted",
         WORKER,
@@ -280,6 +287,13 @@ pub const PLANTED: &[Planted] = &[
         JOIN,
         "mark.block <= playhead",
         "mark.block < u64::MAX",
+    ),
+    tests(
+        "what one has said before what all began with",
+        JOIN,
+        "if young && self.begin",
+        "if young && newest == 1 && self.begin",
+        "-p segue-sim --test divergence before_the_first_agreement",
     ),
     lives(
         "a full log is not replayed",
@@ -319,7 +333,19 @@ pub const PLANTED: &[Planted] = &[
         "if busy && spent >= limits.loop_cpu_ns {",
         "if false {",
     ),
-    lives("launder a divergence", DIVERGENCE, "if value != right {", "if false {"),
+    lives(
+        "launder a divergence",
+        DIVERGENCE,
+        "if value == right {",
+        "if value == right || slot < 99 {",
+    ),
+    tests(
+        "an arbiter in lockstep is not believed",
+        DIVERGENCE,
+        "&& seen.slots[slot].begun_from.is_some()",
+        "&& seen.slots[slot].begun_from == Some(u64::MAX)",
+        "-p segue-sim --test divergence in_lockstep_early",
+    ),
     lives(
         "trust what differs",
         DIVERGENCE,
@@ -346,6 +372,13 @@ pub const PLANTED: &[Planted] = &[
         "-p segue-sim --test divergence outvoted",
     ),
     lives("no joiner takes over", PRIMARY, ".or_else(|| self.arrived(seen))", ""),
+    tests(
+        "the beginning is freed before anybody agreed",
+        KEEP,
+        "if seen.trusted.is_none() && ",
+        "if seen.trusted.is_some() && ",
+        "-p segue-lockstep --lib keep::",
+    ),
     tests(
         "one checkpoint frees nothing",
         KEEP,

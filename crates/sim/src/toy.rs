@@ -56,6 +56,19 @@ pub fn poison(how: Poison, part: u32) -> Payload {
     [POISON, how as u64, u64::from(part), 0]
 }
 
+/// What a command is poison of, if it is.
+pub(crate) fn poison_of(payload: &Payload) -> Option<Poison> {
+    let kinds = [
+        Poison::CrashInApply,
+        Poison::LoopInApply,
+        Poison::CrashInRender,
+        Poison::LoopInRender,
+        Poison::Stain,
+        Poison::QuietStain,
+    ];
+    kinds.into_iter().find(|how| payload[..2] == [POISON, *how as u64])
+}
+
 /// The toy.
 #[derive(Clone, Debug)]
 pub struct Toy {
@@ -84,15 +97,15 @@ impl Toy {
 
 impl Instrument for Toy {
     fn apply(&mut self, payload: &Payload) {
-        if payload[0] == POISON {
-            match payload[1] {
-                0 => die(Agony::Crash),
-                1 => die(Agony::Loop),
-                4 if payload[2] == u64::from(self.process) => self.state[40] ^= 1 << 7,
-                5 if payload[2] == u64::from(self.process) => self.state[ASLEEP] ^= 1 << 7,
-                4 | 5 => {}
-                how => self.state[ARMED] = (how - 1) << 32 | (payload[2] + 1),
-            }
+        let is_meant = payload[2] == u64::from(self.process);
+        match poison_of(payload) {
+            Some(Poison::CrashInApply) => die(Agony::Crash),
+            Some(Poison::LoopInApply) => die(Agony::Loop),
+            Some(Poison::CrashInRender) => self.state[ARMED] = 1 << 32 | (payload[2] + 1),
+            Some(Poison::LoopInRender) => self.state[ARMED] = 2 << 32 | (payload[2] + 1),
+            Some(Poison::Stain) if is_meant => self.state[40] ^= 1 << 7,
+            Some(Poison::QuietStain) if is_meant => self.state[ASLEEP] ^= 1 << 7,
+            _ => {}
         }
         for (at, word) in payload.iter().enumerate() {
             self.stir(at, *word);
@@ -151,6 +164,6 @@ impl Instrument for Toy {
 }
 
 /// Ends what the process does here, without a word on the screen; see [`crate::child`].
-fn die(agony: Agony) -> ! {
+pub(crate) fn die(agony: Agony) -> ! {
     std::panic::resume_unwind(Box::new(agony))
 }

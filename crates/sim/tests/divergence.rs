@@ -95,6 +95,56 @@ fn of_two_a_primary_that_goes_wrong_is_heard_until_it_is_judged_and_no_longer() 
     }
 }
 
+/// With a long period an arbiter is at the playhead before it has come to where the primary went
+/// wrong: it differs as one of two in lockstep then, and it is the primary that goes.
+#[test]
+fn of_two_an_arbiter_that_is_in_lockstep_early_is_believed_against_the_primary() {
+    for seed in 0..10 {
+        let period = (4096, 4096);
+        let mut world = World::new(500 + seed, Config { period, ..Config::default() });
+        world.settle();
+        world.run(600);
+        let blocks = world.chance.below(80);
+        world.run(blocks);
+        let primary = world.orders.primary().expect("somebody goes first");
+        let pid = world.child(primary).expect("a worker").pid();
+        world.checker.tolerated = 400;
+        assert!(world.send(&[poison(Poison::QuietStain, pid)]));
+        world.run_ns(600 * MS);
+        let dead: Vec<u64> = world.status.deaths().iter().map(|death| death.slot).collect();
+        let fate = [1 - primary as u64, primary as u64];
+        assert_eq!(dead, fate, "seed {seed}: {}", world.describe());
+        world.settle();
+        world.checker.tolerated = world.checker.wrong;
+        world.run(600);
+    }
+}
+
+/// Nobody has agreed on any state yet: the arbiter begins where all begin, not where the wrong
+/// one says.
+#[test]
+fn of_two_an_error_before_the_first_agreement_is_judged_from_the_beginning() {
+    for seed in 0..10 {
+        let mut world = World::new(600 + seed, Config::default());
+        world.settle();
+        world.run(1);
+        let primary = world.orders.primary().expect("somebody goes first");
+        let pid = world.child(primary).expect("a worker").pid();
+        world.checker.tolerated = 100;
+        world.late_starts[1 - primary] = 20;
+        world.kill(1 - primary);
+        assert!(world.send(&[poison(Poison::Stain, pid)]));
+        world.run(40);
+        assert_eq!(world.orders.trusted(), None, "seed {seed}");
+        world.run_ns(200 * MS);
+        world.settle();
+        let wrong = world.checker.wrong;
+        assert!(wrong > 0, "seed {seed}: it was heard");
+        world.checker.tolerated = wrong;
+        world.run(600);
+    }
+}
+
 /// What is wrong in a state and not heard yet is found by the hash of the whole state, also by
 /// the joiner that has to judge: what it renders is the same for a while.
 #[test]

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | one from two or more that agree | that one, primary or not |
 //! | two from each other, nobody else | the standby; the next guest of its slot arbitrates |
+//! | the primary again, from an arbiter that is in lockstep by now | the primary |
 //! | a joiner from the only one in lockstep, begun where two had agreed | the one in lockstep |
 //! | a joiner otherwise | the joiner |
 //!
@@ -15,6 +16,14 @@ use super::act::Action;
 use super::cause::Evidence;
 use super::guest::State;
 use super::observe::{Observation, SlotSeen};
+
+/// A standby went because it differed from this primary, and two have not agreed since.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Dispute {
+    primary: usize,
+    generation: u64,
+    trusted: Option<u64>,
+}
 
 impl Monitor {
     /// Compares what all in lockstep have, and acts on it.
@@ -69,7 +78,8 @@ impl Monitor {
         }
     }
 
-    /// Who differs from two or more goes; of two that differ, the one who stands by.
+    /// Who differs from two or more goes; of two that differ, the one who stands by, or the
+    /// primary when that was accused before.
     fn judge_difference(
         &mut self,
         block: u64,
@@ -81,15 +91,36 @@ impl Monitor {
             self.in_lockstep().filter_map(|slot| Some((slot, value(&seen.slots[slot])?))).collect();
         let votes = |wanted: (u64, u64)| values.iter().filter(|(_, it)| *it == wanted).count();
         let of_primary = values.iter().find(|(slot, _)| Some(*slot) == self.primary);
-        let Some((_, of_primary)) = of_primary.copied() else { return };
+        let Some((primary, of_primary)) = of_primary.copied() else { return };
         let majority = values.iter().map(|(_, it)| *it).find(|it| votes(*it) > values.len() / 2);
-        let right = majority.unwrap_or(of_primary);
+        let others = values.iter().copied().find(|(_, it)| *it != of_primary);
+        let arbiter = others.filter(|(other, _)| self.is_arbiter(*other, primary, seen));
+        let right = majority.or(arbiter.map(|(_, it)| it)).unwrap_or(of_primary);
         for (slot, value) in values {
             self.guests[slot].agrees = value == right;
-            if value != right {
-                self.condemn(slot, Evidence::Diverged(block), seen, actions);
+            if value == right {
+                continue;
             }
+            let evidence = match majority {
+                None if slot == primary => Evidence::Overruled(block),
+                None => {
+                    let generation = self.guests[primary].generation;
+                    self.dispute = Some(Dispute { primary, generation, trusted: seen.trusted });
+                    Evidence::Diverged(block)
+                }
+                Some(_) => Evidence::Diverged(block),
+            };
+            self.condemn(slot, evidence, seen, actions);
         }
+    }
+
+    /// Whether a standby that differs from the primary is the second to do so, and has replayed
+    /// from what two had agreed on. It may come into lockstep before it has come to where the
+    /// two differ: what is wrong in a state need not be heard at once.
+    fn is_arbiter(&self, slot: usize, primary: usize, seen: &Observation) -> bool {
+        let generation = self.guests[primary].generation;
+        self.dispute == Some(Dispute { primary, generation, trusted: seen.trusted })
+            && seen.slots[slot].begun_from.is_some()
     }
 
     /// A joiner replayed something else than somebody in lockstep has.

@@ -11,6 +11,10 @@ impl Monitor {
     /// Gives free what nobody can need any more. Cursors come from workers, so a wild one is
     /// bounded by the head, and the bound never goes back.
     pub(super) fn step_keep(&mut self, seen: &Observation, actions: &mut Vec<Action>) {
+        // Until two have agreed on a state, all agree on that of a fresh instrument.
+        if seen.trusted.is_none() && seen.head < seen.first + LOG_DEPTH as u64 / 2 {
+            return;
+        }
         let mut claims: Vec<(u64, u64)> = seen
             .slots
             .iter()
@@ -77,25 +81,26 @@ mod tests {
     }
 
     fn kept(slots: Vec<SlotSeen>) -> Vec<Action> {
-        kept_at(1000, slots)
+        kept_at(1000, slots, Some(0))
     }
 
-    fn kept_at(head: u64, slots: Vec<SlotSeen>) -> Vec<Action> {
+    fn kept_at(head: u64, slots: Vec<SlotSeen>, trusted: Option<u64>) -> Vec<Action> {
         let shape = Shape { slots: 2, channels: 2, rate: 48_000, state_words: 1 };
         let mut monitor = Monitor::new(Config { shape, build: 1, lead: 4 });
         for guest in &mut monitor.guests {
             guest.invite(1);
             guest.enter(State::Lockstep, 1);
         }
-        let (playhead, sealed) = (96, 100);
+        let (playhead, sealed, first) = (96, 100, 0);
         let (now_ns, lateness, revive) = (1, 0, 0);
         let (freewheel, period_blocks) = (false, 1);
         let seen = Observation {
             now_ns,
             slots,
-            trusted: None,
+            trusted,
             playhead,
             sealed,
+            first,
             head,
             lateness,
             revive,
@@ -117,8 +122,15 @@ mod tests {
     #[test]
     fn one_checkpoint_alone_frees_what_lies_more_than_half_a_log_back() {
         let one = || vec![slot(59_000, [Some((96, 50_000)), Some((112, 51_000))])];
-        assert_eq!(kept_at(60_000, one()), [Action::KeepFrom(60_000 - (1 << 15))]);
-        assert_eq!(kept_at(30_000, one()), []);
+        assert_eq!(kept_at(60_000, one(), None), [Action::KeepFrom(60_000 - (1 << 15))]);
+        assert_eq!(kept_at(30_000, one(), None), []);
+    }
+
+    #[test]
+    fn until_two_have_agreed_the_whole_log_is_kept_so_that_one_can_begin_at_its_beginning() {
+        let both = || vec![slot(950, [Some((96, 900)), Some((80, 800))])];
+        assert_eq!(kept_at(1000, both(), None), []);
+        assert_eq!(kept_at(1000, both(), Some(0)), [Action::KeepFrom(800)]);
     }
 
     #[test]

@@ -66,6 +66,8 @@ pub struct Monitor {
     moved: (u64, u64),
     /// Blocks below this somebody in lockstep has published.
     published: u64,
+    /// Who of two is wrong is not known yet.
+    dispute: Option<divergence::Dispute>,
     /// Verdicts that wait for somebody who is within their block.
     suspected: Vec<Verdict>,
     /// Verdicts that one loop suggests.
@@ -93,6 +95,7 @@ impl Monitor {
             last_ns: None,
             moved: (0, 0),
             published: 0,
+            dispute: None,
             suspected: Vec::new(),
             caught: Vec::new(),
             verdicts: Vec::new(),

@@ -120,6 +120,8 @@ pub struct Observation {
     pub playhead: u64,
     /// Blocks below this are sealed.
     pub sealed: u64,
+    /// The first record of the log: a fresh instrument begins there.
+    pub first: u64,
     /// Records below this are in the log.
     pub head: u64,
     /// Which of the last 64 blocks were late.
@@ -192,6 +194,7 @@ pub fn observe(
         trusted: orders.trusted().map(|(block, _)| block),
         playhead: orders.playhead(),
         sealed: orders.sealed(),
+        first: orders.beginning().cursor,
         head: orders.head(),
         lateness: status.lateness(),
         revive,

@@ -79,6 +79,7 @@ impl Scene {
             trusted: None,
             playhead: 96,
             sealed: self.sealed,
+            first: 0,
             head: 0,
             lateness: 0,
             revive: self.revive,
@@ -146,7 +147,7 @@ impl Scene {
 type Event = (&'static str, fn(&mut Scene) -> Vec<Action>);
 
 /// What can happen to a slot, in the words of the document.
-const EVENTS: [Event; 15] = [
+const EVENTS: [Event; 16] = [
     ("150 ms go by", |scene| {
         scene.now_ns += 150 * MS;
         scene.step()
@@ -177,15 +178,35 @@ const EVENTS: [Event; 15] = [
         scene.at().build = 2;
         scene.step()
     }),
-    ("differs from the other", |scene| {
-        let facts = |hash| Facts { hash, ..Facts::default() };
-        for (slot, hash) in [(0, 1), (1, 2)] {
-            scene.slots[slot].newest = Some((99, facts(hash)));
-        }
-        scene.slots[1].disagrees = Some(99);
-        scene.step()
-    }),
+    ("differs from the other", differ),
+    ("its successor differs as well", differ_again),
 ];
+
+fn differ(scene: &mut Scene) -> Vec<Action> {
+    let facts = |hash| Facts { hash, ..Facts::default() };
+    for (slot, hash) in [(0, 1), (1, 2)] {
+        scene.slots[slot].newest = Some((99, facts(hash)));
+    }
+    scene.slots[1].disagrees = Some(99);
+    scene.step()
+}
+
+/// A standby differs, and so does the next guest of its slot, who has replayed.
+fn differ_again(scene: &mut Scene) -> Vec<Action> {
+    if scene.monitor.state(1) != State::Lockstep {
+        return scene.step();
+    }
+    differ(scene);
+    scene.slots[1].process = Process::Killed { signal: 9 };
+    scene.step();
+    scene.slots[1] = absent();
+    scene.step();
+    let generation = scene.monitor.guests[1].generation;
+    scene.sit(1, generation, Phase::Lockstep);
+    scene.slots[1].begun_from = Some(96);
+    scene.step();
+    differ(scene)
+}
 
 fn says(scene: &mut Scene, phase: Phase) -> Vec<Action> {
     if scene.at().process == Process::Absent {

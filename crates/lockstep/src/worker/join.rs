@@ -65,6 +65,12 @@ impl<I: Instrument> Worker<I> {
                 return Ok(());
             }
         }
+        // The state of a fresh instrument is the checkpoint of the first block, on which all
+        // agree, so it comes before what one has said.
+        let young = self.parts.slots.len() > 1 && newest < beginning.block + TRUST_BLOCKS;
+        if young && self.begin_at_the_beginning() {
+            return Ok(());
+        }
         for (_, area) in areas {
             let Some((mark, state)) = area.read() else { continue };
             if self.is_usable(mark) && self.instrument.restore(&state).is_ok() {
@@ -72,13 +78,21 @@ impl<I: Instrument> Worker<I> {
                 return Ok(());
             }
         }
-        // The state of a fresh instrument is the checkpoint of the first block.
-        if self.is_usable(beginning) {
+        match self.begin_at_the_beginning() {
+            true => Ok(()),
+            false => Err(Leave::NoCheckpoint),
+        }
+    }
+
+    /// Begins from the first block, if the whole log is still there.
+    fn begin_at_the_beginning(&mut self) -> bool {
+        let beginning = self.parts.orders.beginning();
+        let usable = self.is_usable(beginning);
+        if usable {
             self.parts.slots[self.parts.slot].set_begun_from(beginning.block);
             self.enter(Phase::Joining);
-            return Ok(());
         }
-        Err(Leave::NoCheckpoint)
+        usable
     }
 
     fn begin_at(&mut self, mark: Mark) {

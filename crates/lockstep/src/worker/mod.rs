@@ -281,7 +281,8 @@ impl<I: Instrument> Worker<I> {
         let needed =
             [older, newer].map(|area| claim(area) > 0 && is_trusted(orders, claim(area), playhead));
         let (area, kept) = match needed {
-            [true, true] => return,
+            // Two that claim the same are one, and a damaged number.
+            [true, true] if claim(older) != claim(newer) => return,
             [true, false] => (newer, older),
             _ => (older, newer),
         };

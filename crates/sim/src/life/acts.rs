@@ -69,6 +69,10 @@ impl Life {
                 self.world.kill(slot);
                 "kill"
             }
+            2 if self.world.chance.one_in(3) => {
+                self.stop_and_continue(slot);
+                "stop and continue"
+            }
             2 => {
                 self.world.stop(slot);
                 "stop"
@@ -104,6 +108,20 @@ impl Life {
         self.world.run_ns(ns);
         self.world.ailments[slot] = Ailment::None;
         self.world.late_starts[slot] = 1;
+    }
+
+    /// Somebody stops a worker and lets it go on, with or without the monitor having seen it.
+    fn stop_and_continue(&mut self, slot: usize) {
+        self.world.stop(slot);
+        self.world.monitor_suspended = self.world.chance.one_in(2);
+        let ns = self.world.chance.below(20 * MS);
+        self.world.run_ns(ns);
+        self.world.monitor_suspended = false;
+        if let Some(child) = self.world.child(slot)
+            && child.process == Process::Stopped
+        {
+            child.process = Process::Running { cpu_ns: 0 };
+        }
     }
 
     fn afflict(
@@ -151,9 +169,8 @@ impl Life {
     /// A state goes wrong silently; where nobody can compare it, nobody could find out.
     fn stain(&mut self) {
         let slots = self.report.config.slots;
-        self.world.run_ns(100 * MS);
-        if slots < 2 || !self.world.is_whole() {
-            return;
+        if slots < 2 || !self.is_calm() {
+            return self.hurt_worker();
         }
         let slot = self.draw_slot();
         let Some(pid) = self.world.child(slot).map(|child| child.pid()) else { return };
@@ -204,11 +221,36 @@ impl Life {
         self.note(kind);
     }
 
-    /// Whether all have written checkpoints since the last one was damaged: who alone has two
-    /// areas and loses both has nothing to begin from.
+    /// Whether whoever is in lockstep is level and well, and the state that two agreed on last
+    /// is one of now: what goes wrong then is for the monitor to find and to mend.
+    fn is_calm(&mut self) -> bool {
+        self.world.run_ns(100 * MS);
+        let drained = self.world.orders.taken() == self.world.inbox.head();
+        let sealed = self.world.orders.sealed();
+        self.world.run_ns(100 * MS);
+        let slots = 0..self.report.config.slots;
+        let is_level = slots.clone().all(|slot| self.world.slots[slot].published() >= sealed);
+        let is_well = slots
+            .clone()
+            .all(|slot| self.world.child(slot).is_some_and(|child| child.ailment == Ailment::None));
+        let trusted = self.world.orders.trusted().map_or(0, |(block, _)| block);
+        let playhead = self.world.orders.playhead();
+        let is_fresh = playhead >= self.checkpoint_hurt + FRESH_BLOCKS;
+        drained
+            && is_level
+            && is_well
+            && is_fresh
+            && self.world.is_whole()
+            && trusted + FRESH_BLOCKS >= playhead
+    }
+
+    /// Whether all have written checkpoints since the last one was damaged, and two can be begun
+    /// from: who alone has two areas and loses both has nothing to begin from.
     fn has_fresh_checkpoints(&mut self) -> bool {
         let playhead = self.world.orders.playhead();
-        let fresh = self.world.is_whole() && playhead >= self.checkpoint_hurt + FRESH_BLOCKS;
+        let fresh = self.world.is_whole()
+            && playhead >= self.checkpoint_hurt + FRESH_BLOCKS
+            && self.world.checkpoints() >= 2;
         if fresh {
             self.checkpoint_hurt = playhead;
         }

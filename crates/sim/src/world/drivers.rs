@@ -14,6 +14,10 @@ use super::World;
 
 const REOPEN_NS: u64 = 250_000_000;
 
+/// How much a device without a clock takes at once while the monitor is away, in seconds: who
+/// asks for more than the tap holds would be ended by nobody, and outruns whoever records.
+const SWALLOWED_SECONDS: u64 = 10;
+
 /// The drivers of a world.
 #[derive(Debug)]
 pub(crate) struct Drivers {
@@ -39,13 +43,22 @@ struct Device {
     silent_until_ns: u64,
     /// How many times faster than time it asks.
     haste: u64,
+    /// Frames it was given beyond its time since the monitor was seen last.
+    swallowed: u64,
     streams: u64,
 }
 
 impl Drivers {
     /// A timer, and a device if there is one.
     pub(crate) fn new(shape: Shape, device: bool) -> Self {
-        let first = Device { stream: None, due_ns: 0, silent_until_ns: 0, haste: 1, streams: 0 };
+        let first = Device {
+            stream: None,
+            due_ns: 0,
+            silent_until_ns: 0,
+            haste: 1,
+            swallowed: 0,
+            streams: 0,
+        };
         Self {
             watch: DriverWatch::new(shape),
             token: Token::new(TIMER),
@@ -210,7 +223,9 @@ impl World {
                 within: Within::No,
             });
         }
-        let haste = device.haste;
+        let swallows = SWALLOWED_SECONDS * u64::from(self.shape.rate);
+        device.swallowed = if self.monitor_suspended { device.swallowed } else { 0 };
+        let haste = if device.swallowed < swallows { device.haste } else { 1 };
         let Some(stream) = device.stream.filter(|it| !it.lost && it.within == Within::No) else {
             return;
         };
@@ -222,6 +237,7 @@ impl World {
         }
         let ns = self.frames_ns(frames);
         let device = self.drivers.device();
+        device.swallowed += (haste - 1) * frames as u64;
         device.due_ns = device.due_ns.max(now_ns) + ns;
         if let Some(stream) = &mut device.stream {
             stream.calls += haste;

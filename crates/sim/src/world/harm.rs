@@ -79,13 +79,24 @@ impl World {
         NOTE_AT + NOTE_WORDS + block as usize % RING_DEPTH * stride
     }
 
+    /// How many checkpoints there are that one could begin from.
+    #[must_use]
+    pub fn checkpoints(&self) -> usize {
+        let areas = self.slots.iter().flat_map(|slot| slot.areas());
+        let whole = areas.filter_map(|area| area.read()).map(|(mark, _)| mark);
+        let usable = whole.filter(|mark| {
+            mark.block <= self.orders.playhead() && mark.cursor >= self.orders.keep_from()
+        });
+        usable.count()
+    }
+
     /// A word of the newer of the two checkpoints, its head as often as its state.
     fn checkpoint_word(&mut self, slot: usize) -> usize {
         let words = Area::words(self.shape.state_words);
         let first = Slot::words(&self.shape) - 2 * words;
         let [one, two] = self.slots[slot].areas().clone().map(|area| area.claim());
         let newer = one.map(|mark| mark.block) < two.map(|mark| mark.block);
-        let within = if self.chance.one_in(2) { 4 } else { 4 + crate::toy::WORDS as u64 };
+        let within = if self.chance.one_in(2) { 4 } else { 4 + self.state_words as u64 };
         first + usize::from(newer) * words + self.chance.below(within) as usize
     }
 
@@ -111,11 +122,11 @@ impl World {
         let (block, cursor) = (self.orders.playhead() / 16 * 16, self.orders.head());
         let which = self.chance.below(2) as usize;
         let written =
-            torn.areas()[which].write(Mark { block, cursor }, &[noise; crate::toy::WORDS]);
+            torn.areas()[which].write(Mark { block, cursor }, &vec![noise; self.state_words]);
         assert!(written, "a state that fits");
         let words = Area::words(self.shape.state_words);
         let first = Slot::words(&self.shape) - (2 - which) * words;
-        let reached = 1 + self.chance.below(crate::toy::WORDS as u64) as usize;
+        let reached = 1 + self.chance.below(self.state_words as u64) as usize;
         let region = self.slots[slot].region();
         region.store(first, 0, SeqCst);
         for word in first + 4..first + 4 + reached {

@@ -9,23 +9,26 @@ pub use harm::Place;
 use segue_lockstep::memory::inbox::{Inbox, Sent};
 use segue_lockstep::memory::orders::Orders;
 use segue_lockstep::memory::slot::Slot;
-use segue_lockstep::memory::status::{Counter, Status};
+use segue_lockstep::memory::status::{Counter, Death, Status};
 use segue_lockstep::memory::tap::Tap;
 use segue_lockstep::monitor::{self, Action, Monitor, Process, State, observe, perform};
 use segue_lockstep::playout::{self, Pace, Playout};
 use segue_lockstep::worker::{self, Worker};
-use segue_lockstep::{Payload, Shape};
+use segue_lockstep::{Instrument, Payload, Shape};
 use segue_sys::Region;
 
 use crate::chance::Chance;
 use crate::check::Checker;
 use crate::child::{Ailment, Child, Machine};
-use crate::toy::Toy;
+use crate::player::Player;
 use drivers::Drivers;
 use tally::Tally;
 
 const BUILD: u64 = 1;
 const MONITOR_NS: u64 = 1_000_000;
+
+/// More blocks than are ever asked for in one tick.
+const ONCE_BLOCKS: u64 = 2048;
 
 /// Virtual time beyond which a wait has failed.
 const FOR_EVER_NS: u64 = 120_000_000_000;
@@ -49,6 +52,8 @@ pub struct Config {
     pub drift_ppm: i64,
     /// Whether there is a device beside the timer.
     pub device: bool,
+    /// Who plays: the rack with the patch of this seed, or the toy.
+    pub rack: Option<u64>,
 }
 
 impl Default for Config {
@@ -62,6 +67,7 @@ impl Default for Config {
             render_ns: 100_000,
             drift_ppm: 0,
             device: false,
+            rack: None,
         }
     }
 }
@@ -95,9 +101,13 @@ pub struct World {
     pub revive: u64,
     pub(crate) config: Config,
     pub(crate) shape: Shape,
+    /// Words of the state of whoever plays.
+    pub(crate) state_words: usize,
     pub(crate) tap: Tap,
     pub(crate) drivers: Drivers,
     tally: Tally,
+    /// The states of the slots that were printed.
+    told: Vec<State>,
     pub(crate) stalled_until_ns: u64,
     monitor: Monitor,
     children: Vec<Option<Child>>,
@@ -116,7 +126,8 @@ impl World {
     /// A world at its beginning, with a chance of its own.
     #[must_use]
     pub fn new(seed: u64, config: Config) -> Self {
-        let shape = Shape { slots: config.slots, channels: 2, rate: 48_000, state_words: 128 };
+        let state_words = Player::new(&config, 2, 0).state().len();
+        let shape = Shape { slots: config.slots, channels: 2, rate: 48_000, state_words };
         let fits = "a region of its own size";
         let orders = Orders::new(Region::heap(Orders::words())).expect(fits);
         let slots: Vec<Slot> = (0..config.slots)
@@ -140,11 +151,12 @@ impl World {
             chance: Chance::new(seed),
             playout: Playout::new(shape, parts, pace),
             monitor: Monitor::new(monitor::Config { shape, build: BUILD, lead }),
-            checker: Checker::new(&shape),
+            checker: Checker::new(&shape, &config),
             children: (0..config.slots).map(|_| None).collect(),
             ailments: vec![Ailment::None; config.slots],
             late_starts: vec![1; config.slots],
             tally: Tally::new(config.slots),
+            told: vec![State::Empty; config.slots],
             monitor_suspended: false,
             tells: false,
             revive: 0,
@@ -165,6 +177,7 @@ impl World {
             tap,
             config,
             shape,
+            state_words,
         }
     }
 
@@ -326,8 +339,10 @@ impl World {
         }
         self.tally_time(self.orders.position() != before);
         self.note_published();
-        // What nobody publishes for long is followed before the tap forgets it.
-        let old = self.tap.head().saturating_sub(Tap::depth(&self.shape) as u64 / 2);
+        // What nobody publishes for long is followed before the tap forgets it, but not before:
+        // it may still be judged.
+        let kept = Tap::depth(&self.shape) as u64 - ONCE_BLOCKS;
+        let old = self.tap.head().saturating_sub(kept);
         self.checker.follow(&self.orders, &mut self.tap, self.published.max(old));
         self.inbox.set_tap_cursor(self.checker.heard());
         self.inbox.set_log_cursor(self.orders.head());
@@ -351,11 +366,11 @@ impl World {
     fn run_child(&mut self, slot: usize) {
         let Some(child) = &mut self.children[slot] else { return };
         let (orders, slots) = (&self.orders, &self.slots);
-        let (shape, pid) = (self.shape, child.pid());
+        let (shape, config, pid) = (self.shape, self.config, child.pid());
         let sit = |generation| {
             let parts =
                 worker::Parts { orders: orders.clone(), slots: slots.clone(), slot, generation };
-            Worker::sit(Toy::new(shape.channels, pid), shape, parts, BUILD)
+            Worker::sit(Player::new(&config, shape.channels, pid), shape, parts, BUILD)
         };
         let (tick_ns, render_ns) = (self.tick_ns, self.config.render_ns);
         let on = Machine { now_ns: self.now_ns, tick_ns, render_ns, orders, slots, slot };
@@ -397,18 +412,27 @@ impl World {
     }
 
     /// Prints what the monitor has decided, but for what it says at every tick.
-    fn tell(&self, actions: &[Action]) {
+    fn tell(&mut self, actions: &[Action]) {
         let block = self.orders.playhead();
         for action in actions {
             match action {
                 Action::Death(death) if death.lockstep_again_ns == 0 => {
-                    println!("block {block}: slot {} dies: {}", death.slot, death.cause);
+                    let Death { slot, cause, last_words, .. } = &**death;
+                    println!("block {block}: slot {slot} dies: {cause} {last_words}");
                 }
                 Action::Spawn { .. }
                 | Action::Kill { .. }
                 | Action::Verdict(_)
+                | Action::Trust { .. }
                 | Action::Primary(_) => println!("block {block}: {action:?}"),
                 _ => {}
+            }
+        }
+        for slot in 0..self.config.slots {
+            let (state, place) = (self.state(slot), &self.slots[slot]);
+            if std::mem::replace(&mut self.told[slot], state) != state {
+                let (next, trusted) = (place.reached(), place.begun_from());
+                println!("block {block}: slot {slot} {state:?} at {next}, trusting {trusted:?}");
             }
         }
     }

@@ -42,6 +42,8 @@ pub(crate) struct Tally {
     pub told: u64,
     pub buried: u64,
     pub deposed: u64,
+    /// Deaths because of a difference.
+    pub differed: u64,
     first: Option<usize>,
     stood_ns: u64,
     /// When the speed is measured from, and how many frames were delivered then.
@@ -87,6 +89,12 @@ impl World {
         [self.tally.buried, self.tally.told, self.tally.deposed]
     }
 
+    /// Guests that went because they differed from others.
+    #[must_use]
+    pub fn differed(&self) -> u64 {
+        self.tally.differed
+    }
+
     pub(super) fn tally_actions(&mut self, actions: &[Action]) {
         for action in actions {
             match action {
@@ -94,6 +102,7 @@ impl World {
                 Action::Death(death) if death.lockstep_again_ns == 0 => {
                     assert_eq!(death.number, self.tally.told, "a death is told once");
                     self.tally.told += 1;
+                    self.tally.differed += u64::from(death.cause.starts_with("block "));
                     self.hold_against(death);
                 }
                 Action::Verdict(_) => POISONED.iter().for_each(|cause| self.endanger(cause)),
