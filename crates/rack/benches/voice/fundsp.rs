@@ -12,6 +12,7 @@ use crate::ours::BLOCKS_PER_SECOND;
 pub(crate) struct Graphs {
     voices: Vec<Box<dyn AudioUnit>>,
     gate: Shared,
+    block: u64,
     pub(crate) peak: f32,
 }
 
@@ -40,7 +41,7 @@ impl Graphs {
             unit.allocate();
             unit
         };
-        Graphs { voices: (0..voices).map(voice).collect(), gate, peak: 0.0 }
+        Graphs { voices: (0..voices).map(voice).collect(), gate, block: 0, peak: 0.0 }
     }
 
     /// Renders so many seconds; the seconds of processor time that took.
@@ -48,10 +49,12 @@ impl Graphs {
         let mut out = BufferVec::new(1);
         let now = || process_cpu_ns(std::process::id()).expect("our own clock");
         let began = now();
-        for block in 0..(seconds * BLOCKS_PER_SECOND as f64) as u64 {
-            if block % 188 == 0 {
-                self.gate.set_value(if block / 188 % 2 == 0 { 1.0 } else { 0.0 });
+        for _ in 0..(seconds * BLOCKS_PER_SECOND as f64) as u64 {
+            // Its envelope opens only if it has seen the gate closed.
+            if self.block.is_multiple_of(188) {
+                self.gate.set_value((self.block / 188 % 2) as f32);
             }
+            self.block += 1;
             let mut sum = [0.0_f32; 64];
             for voice in &mut self.voices {
                 voice.process(64, &BufferRef::empty(), &mut out.buffer_mut());

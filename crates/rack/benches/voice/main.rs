@@ -88,6 +88,7 @@ fn peers<'a>(voices: usize, moved: bool, definitions: &'a [&'static str]) -> Vec
         })
         .collect();
     let mut graphs = Graphs::new(voices, moved);
+    graphs.run(0.5);
     let seconds = if voices == 1 { 20.0 } else { 0.5 };
     let speed = Box::new(move || {
         let took = graphs.run(seconds);
