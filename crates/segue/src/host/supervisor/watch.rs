@@ -46,8 +46,9 @@ const FIRST_CALL_NS: u64 = 3_000_000_000;
 /// A block, or a record of the log, after which no show begins: it had played for ten thousand
 /// years, and what is counted from there on is far from the end of 64 bits.
 const LAST_BEGINNING: u64 = 1 << 48;
-/// How long control may take to close its files.
-const FILES_NS: u64 = 5_000_000_000;
+/// How long control may take to close its files. One that hangs is replaced long before; this is
+/// for a slow disk, and for a machine on which everything else runs first.
+const FILES_NS: u64 = 30_000_000_000;
 /// How long the closing fade may take on a timeline that does not move.
 const FADE_NS: u64 = 10_000_000_000;
 
@@ -274,7 +275,7 @@ impl Watch {
             return Some(exit);
         }
         if now_ns.saturating_sub(since) > FILES_NS {
-            tracing::error!("control did not close its files within five seconds");
+            tracing::error!("control did not close its files within thirty seconds");
             return Some(Exit::Io);
         }
         None
