@@ -11,7 +11,7 @@
 use multiversion::multiversion;
 
 use crate::FRAMES_MAX;
-use crate::math::{clamp, max, min, settle, tan_pi};
+use crate::math::{clamp, max, min, settle, size, tan_pi};
 use crate::signal::Signal;
 
 /// Where the integrators stop: no state is ever beyond this.
@@ -199,12 +199,6 @@ fn design<const C: usize>(inputs: &Inputs<'_>, frame: usize) -> Coefficients<C> 
         c.d3[lane] = g * c.d2[lane];
     }
     c
-}
-
-/// The size of a number.
-#[inline(always)]
-fn size(x: f32) -> f32 {
-    f32::from_bits(x.to_bits() & 0x7fff_ffff)
 }
 
 /// Straight up to 2, then a parabola that arrives flat at 4: no corner to be heard.

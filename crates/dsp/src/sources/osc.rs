@@ -668,7 +668,7 @@ const QUARTER: u32 = 0x4000_0000;
 
 /// The phase from −1 to 1; 0 at the beginning of the wave.
 #[inline(always)]
-fn half_turns(phase: u32) -> f32 {
+pub(crate) fn half_turns(phase: u32) -> f32 {
     (phase as i32) as f32 * (1.0 / 2_147_483_648.0)
 }
 
@@ -680,7 +680,7 @@ fn width_turns(width: f32) -> u32 {
 
 /// A triangle: 0 at phase 0, 1 after a quarter, −1 after three.
 #[inline(always)]
-fn fold(phase: u32) -> f32 {
+pub(crate) fn fold(phase: u32) -> f32 {
     let away = half_turns(phase.wrapping_sub(QUARTER));
     1.0 - 2.0 * f32::from_bits(away.to_bits() & 0x7fff_ffff)
 }
