@@ -29,6 +29,21 @@ fn portrait(name: &str, bench: &mut Bench, quarters: usize) -> String {
     text
 }
 
+/// Modules of the catalog that no house patch has, in all of their shapes.
+fn catalog_portraits() -> String {
+    let mut colors = Bench::new(
+        "segue = 1
+white = { type = \"noise\", voices = 9 }
+pink = { type = \"noise\", color = \"pink\", seed = 7 }
+brown = { type = \"noise\", color = \"brown\", voices = 16 }
+[out]
+left = \"white * 0.02 + brown * 0.03\"
+right = \"pink\"
+",
+    );
+    portrait("three colours of noise", &mut colors, 2)
+}
+
 #[test]
 fn the_house_patches_sound_as_they_did() {
     let mut text = String::new();
@@ -57,6 +72,7 @@ right = \"notch * 0.2 - high * 0.05\"
 ",
     );
     text += &portrait("nine voices through every mode of the filter", &mut modes, 4);
+    text += &catalog_portraits();
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden.txt");
     if std::env::var_os("SEGUE_BLESS").is_some() {
         std::fs::write(path, &text).unwrap();

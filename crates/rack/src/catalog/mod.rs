@@ -22,6 +22,7 @@ pub use self::spec::{Curve, InletSpec, ModuleSpec, OutletSpec, ParamSpec};
 /// All types, in the order of the manual.
 const KINDS: &[Kind] = &[
     sources::osc::KIND,
+    sources::noise::KIND,
     control::keys::KIND,
     control::adsr::KIND,
     filters::svf::KIND,

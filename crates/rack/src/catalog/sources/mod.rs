@@ -1,3 +1,4 @@
 //! What sounds by itself.
 
+pub(super) mod noise;
 pub(super) mod osc;
