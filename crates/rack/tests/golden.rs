@@ -41,7 +41,23 @@ left = \"white * 0.02 + brown * 0.03\"
 right = \"pink\"
 ",
     );
-    portrait("three colours of noise", &mut colors, 2)
+    let mut text = portrait("three colours of noise", &mut colors, 2);
+    let mut slow = Bench::new(
+        "segue = 1
+a = { type = \"osc\", freq = 200, voices = 3, spread = 100 }
+sine = { type = \"lfo\", rate = \"9 + a * 3\", phase = 0.3 }
+triangle = { type = \"lfo\", shape = \"triangle\", rate = 17, reset = \"sine\" }
+saw = { type = \"lfo\", shape = \"saw\", rate = \"11 + triangle.up * 1oct\" }
+square = { type = \"lfo\", shape = \"square\", rate = 23 }
+random = { type = \"lfo\", shape = \"random\", rate = 100, reset = \"square\" }
+smooth = { type = \"lfo\", shape = \"smooth\", rate = 30, seed = 5 }
+[out]
+left = \"sine * 0.1 + triangle * 0.1 + saw * 0.05\"
+right = \"square * 0.1 + random * 0.2 + smooth * 0.2\"
+",
+    );
+    text += &portrait("slow waves of six shapes", &mut slow, 2);
+    text
 }
 
 #[test]

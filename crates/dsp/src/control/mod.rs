@@ -2,3 +2,4 @@
 
 pub mod adsr;
 pub mod keys;
+pub mod lfo;

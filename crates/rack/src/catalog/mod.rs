@@ -25,6 +25,7 @@ const KINDS: &[Kind] = &[
     sources::noise::KIND,
     control::keys::KIND,
     control::adsr::KIND,
+    control::lfo::KIND,
     filters::svf::KIND,
     filters::biquad::KIND,
     mixing::vca::KIND,

@@ -2,3 +2,4 @@
 
 pub(super) mod adsr;
 pub(super) mod keys;
+pub(super) mod lfo;
