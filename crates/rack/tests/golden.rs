@@ -57,6 +57,20 @@ right = \"square * 0.1 + random * 0.2 + smooth * 0.2\"
 ",
     );
     text += &portrait("slow waves of six shapes", &mut slow, 2);
+    let mut ladders = Bench::new(
+        "segue = 1
+saw = { type = \"osc\", shape = \"saw\", freq = \"F1\", voices = 9, spread = 20 }
+wobble = { type = \"lfo\", rate = 6 }
+still = { type = \"ladder\", in = \"saw * 0.3\", cutoff = 600, resonance = 0.8 }
+mono = { type = \"ladder\", in = \"saw\", cutoff = \"900 + wobble * 2oct\", drive = 5 }
+lanes = { type = \"ladder\", in = \"saw\", cutoff = \"400 + saw * 1oct\", resonance = 1.1 }
+alone = { type = \"ladder\", cutoff = \"A4\", resonance = 1.2 }
+[out]
+left = \"still * 0.1 + mono * 0.03\"
+right = \"lanes * 0.05 + lanes.low12 * 0.05 + alone * 0.1\"
+",
+    );
+    text += &portrait("ladders that stand, move, and sing", &mut ladders, 2);
     text
 }
 

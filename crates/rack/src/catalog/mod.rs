@@ -27,6 +27,7 @@ const KINDS: &[Kind] = &[
     control::adsr::KIND,
     control::lfo::KIND,
     filters::svf::KIND,
+    filters::ladder::KIND,
     filters::biquad::KIND,
     mixing::vca::KIND,
     mixing::out::KIND,
