@@ -71,6 +71,19 @@ right = \"lanes * 0.05 + lanes.low12 * 0.05 + alone * 0.1\"
 ",
     );
     text += &portrait("ladders that stand, move, and sing", &mut ladders, 2);
+    let mut drives = Bench::new(
+        "segue = 1
+saw = { type = \"osc\", shape = \"saw\", freq = \"A2\", voices = 9, spread = 20 }
+wobble = { type = \"lfo\", rate = 3 }
+soft = { type = \"drive\", in = \"saw\", drive = \"12dB\", bias = \"0.2 + wobble * 0.2\" }
+hard = { type = \"drive\", shape = \"hard\", in = \"saw\", drive = \"6 + wobble * 3\", mix = 0.7 }
+fold = { type = \"drive\", shape = \"fold\", in = \"saw * 0.5\", drive = 9, level = 0.5 }
+[out]
+left = \"soft * 0.05 + hard * 0.03\"
+right = \"fold * 0.1\"
+",
+    );
+    text += &portrait("nine voices driven soft, hard and folded", &mut drives, 2);
     text
 }
 

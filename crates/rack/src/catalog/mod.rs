@@ -4,6 +4,7 @@
 //! sound); docs/adding-a-module.md walks through one.
 
 mod control;
+mod effects;
 #[cfg(feature = "fault")]
 pub(crate) mod fault;
 mod filters;
@@ -29,6 +30,7 @@ const KINDS: &[Kind] = &[
     filters::svf::KIND,
     filters::ladder::KIND,
     filters::biquad::KIND,
+    effects::drive::KIND,
     mixing::vca::KIND,
     mixing::out::KIND,
     #[cfg(feature = "fault")]

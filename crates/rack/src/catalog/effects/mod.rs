@@ -1,0 +1,3 @@
+//! What makes another sound of a sound.
+
+pub(super) mod drive;
