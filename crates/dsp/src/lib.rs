@@ -16,6 +16,7 @@ pub mod control;
 pub mod filters;
 pub mod limiter;
 pub mod math;
+pub mod mixing;
 pub mod ramp;
 pub mod signal;
 pub mod sources;

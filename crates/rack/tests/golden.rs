@@ -57,6 +57,29 @@ right = \"notch * 0.2 - high * 0.05\"
 ",
     );
     text += &portrait("nine voices through every mode of the filter", &mut modes, 4);
+    let mut desk = Bench::new(
+        "segue = 1
+saw = { type = \"osc\", shape = \"saw\", freq = \"A2\", voices = 3, spread = 20 }
+high = { type = \"osc\", freq = 660 }
+slow = { type = \"osc\", freq = 1.5 }
+place = { type = \"pan\", in = \"saw\", position = \"slow\" }
+[desk]
+type = \"mixer\"
+a = \"place.left\"
+pan_a = -1
+b = \"place.right\"
+pan_b = 1
+f = \"high\"
+pan_f = \"slow * -0.5\"
+level_f = \"-12dB\"
+level = 0.2
+[out]
+in = \"desk * 0.1\"
+left = \"desk.left\"
+right = \"desk.right\"
+",
+    );
+    text += &portrait("three voices and one, placed and mixed", &mut desk, 4);
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden.txt");
     if std::env::var_os("SEGUE_BLESS").is_some() {
         std::fs::write(path, &text).unwrap();

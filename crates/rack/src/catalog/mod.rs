@@ -27,6 +27,8 @@ const KINDS: &[Kind] = &[
     filters::svf::KIND,
     filters::biquad::KIND,
     mixing::vca::KIND,
+    mixing::pan::KIND,
+    mixing::mixer::KIND,
     mixing::out::KIND,
     #[cfg(feature = "fault")]
     fault::KIND,
