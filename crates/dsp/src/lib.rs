@@ -13,6 +13,7 @@
 #![allow(clippy::needless_range_loop)]
 
 pub mod control;
+pub mod effects;
 pub mod filters;
 pub mod limiter;
 pub mod math;

@@ -29,6 +29,55 @@ fn portrait(name: &str, bench: &mut Bench, quarters: usize) -> String {
     text
 }
 
+/// What brings signals together, and what is added behind them.
+fn mixed_and_echoed() -> String {
+    let mut text = String::new();
+    let mut desk = Bench::new(
+        "segue = 1
+saw = { type = \"osc\", shape = \"saw\", freq = \"A2\", voices = 3, spread = 20 }
+high = { type = \"osc\", freq = 660 }
+slow = { type = \"osc\", freq = 1.5 }
+place = { type = \"pan\", in = \"saw\", position = \"slow\" }
+[desk]
+type = \"mixer\"
+a = \"place.left\"
+pan_a = -1
+b = \"place.right\"
+pan_b = 1
+f = \"high\"
+pan_f = \"slow * -0.5\"
+level_f = \"-12dB\"
+level = 0.2
+[out]
+in = \"desk * 0.1\"
+left = \"desk.left\"
+right = \"desk.right\"
+",
+    );
+    text += &portrait("three voices and one, placed and mixed", &mut desk, 4);
+    let mut echo = Bench::new(
+        "segue = 1
+saw = { type = \"osc\", shape = \"saw\", freq = \"A2\" }
+env = { type = \"adsr\", in = \"saw\", decay = 60, sustain = 0 }
+slow = { type = \"osc\", freq = 1.5 }
+[echo]
+type = \"delay\"
+mode = \"pingpong\"
+in = \"env\"
+time = \"140.3 + slow * 3ms\"
+feedback = -0.8
+max = 500
+[out]
+left = \"echo.left * 0.5\"
+right = \"echo.right * 0.5\"
+",
+    );
+    echo.gate("env", 1.0);
+    echo.set_at(24_000, "echo", "time", 480.0);
+    text += &portrait("a stroke from side to side, the time moved at 24,000", &mut echo, 4);
+    text
+}
+
 #[test]
 fn the_house_patches_sound_as_they_did() {
     let mut text = String::new();
@@ -57,29 +106,7 @@ right = \"notch * 0.2 - high * 0.05\"
 ",
     );
     text += &portrait("nine voices through every mode of the filter", &mut modes, 4);
-    let mut desk = Bench::new(
-        "segue = 1
-saw = { type = \"osc\", shape = \"saw\", freq = \"A2\", voices = 3, spread = 20 }
-high = { type = \"osc\", freq = 660 }
-slow = { type = \"osc\", freq = 1.5 }
-place = { type = \"pan\", in = \"saw\", position = \"slow\" }
-[desk]
-type = \"mixer\"
-a = \"place.left\"
-pan_a = -1
-b = \"place.right\"
-pan_b = 1
-f = \"high\"
-pan_f = \"slow * -0.5\"
-level_f = \"-12dB\"
-level = 0.2
-[out]
-in = \"desk * 0.1\"
-left = \"desk.left\"
-right = \"desk.right\"
-",
-    );
-    text += &portrait("three voices and one, placed and mixed", &mut desk, 4);
+    text += &mixed_and_echoed();
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden.txt");
     if std::env::var_os("SEGUE_BLESS").is_some() {
         std::fs::write(path, &text).unwrap();

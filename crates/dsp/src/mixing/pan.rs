@@ -2,8 +2,9 @@
 //!
 //! *Source*: the sine law of mixing desks: the two gains lie on a circle.
 //!
-//! *Law*: at position p, −1 to 1, the left gain is sin(π/4·(1 − p)), the right one sin(π/4·(1 + p)):
-//! 0.7071 (−3.01 dB) both in the middle, 1 and 0 at an end, and their squares sum to 1.
+//! *Law*: at position p, −1 to 1, the left gain is sin(π/4·(1 − p)) and the right one
+//! sin(π/4·(1 + p)): 0.7071 (−3.01 dB) both in the middle, 1 and 0 at an end, and their squares
+//! sum to 1.
 
 use multiversion::multiversion;
 

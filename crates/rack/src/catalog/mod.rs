@@ -4,6 +4,7 @@
 //! sound); docs/adding-a-module.md walks through one.
 
 mod control;
+mod effects;
 #[cfg(feature = "fault")]
 pub(crate) mod fault;
 mod filters;
@@ -29,6 +30,7 @@ const KINDS: &[Kind] = &[
     mixing::vca::KIND,
     mixing::pan::KIND,
     mixing::mixer::KIND,
+    effects::delay::KIND,
     mixing::out::KIND,
     #[cfg(feature = "fault")]
     fault::KIND,

@@ -5,7 +5,7 @@ use std::ops::Range;
 use toml::Spanned;
 use toml::de::DeValue;
 
-use crate::catalog::{ModuleSpec, ParamSpec};
+use crate::catalog::{Curve, ModuleSpec, ParamSpec};
 use crate::names::nearest;
 use crate::patch::expression::{self, Reference, Term, TermKind};
 use crate::patch::source::Source;
@@ -216,7 +216,7 @@ impl PortReader<'_, '_> {
 
     /// A port that is a plain number.
     fn constant(&mut self, socket: Socket, value: f32, at: Span) -> Port {
-        let whole_steps = |param: &ParamSpec| param.fixed || param.unit == Unit::Choice;
+        let whole_steps = |param: &ParamSpec| param.curve == Curve::Stepped;
         let fits = match socket {
             Socket::Inlet(_) => value.is_finite(),
             Socket::Param(param) => {

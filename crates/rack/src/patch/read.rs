@@ -3,7 +3,7 @@
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use crate::catalog::{self, ModuleSpec};
+use crate::catalog::{self, ModuleSpec, ParamSpec};
 use crate::names::{RESERVED, is_id, nearest};
 use crate::patch::port::{Known, PortReader, Socket};
 use crate::patch::source::Source;
@@ -177,7 +177,7 @@ fn module(
     let mut ports: Vec<Port> = inlets.chain(params).collect();
     let mut keys: Vec<_> = entry.table.iter().collect();
     keys.sort_by_key(|(key, _)| key.span().start);
-    let mut taken = vec![false; ports.len()];
+    let mut taken: Vec<Option<Span>> = vec![None; ports.len()];
     for (key, value) in keys {
         let (name, at) = (key.get_ref().as_ref(), source.span(key.span()));
         if name == "type" {
@@ -187,13 +187,40 @@ fn module(
             mistakes.push(stray(entry.id, spec, name, value.get_ref(), at));
             continue;
         };
-        if std::mem::replace(&mut taken[port], true) {
+        if taken[port].replace(source.span(value.span())).is_some() {
             let text = format!("'{name}' is another name of a parameter given already");
             mistakes.push(at.mistake("duplicate", text));
         }
         ports[port] = PortReader { source, known, mistakes }.read(socket, value);
     }
+    for param in spec.params {
+        bound(spec, param, &mut ports, &taken, mistakes);
+    }
     Some(Module { id: entry.id.to_string(), spec, at: entry.at, ports })
+}
+
+/// Holds a parameter that has another one of its module as its highest value to it.
+fn bound(
+    spec: &ModuleSpec,
+    param: &ParamSpec,
+    ports: &mut [Port],
+    given: &[Option<Span>],
+    mistakes: &mut Vec<Mistake>,
+) {
+    let port = |name: &str| Some(spec.inlets.len() + usize::from(spec.param(name)?));
+    let Some((own, most)) = port(param.name).zip(param.up_to.and_then(port)) else { return };
+    let most = ports[most].constant;
+    match given[own] {
+        Some(at) if ports[own].cables.is_empty() && ports[own].constant > most => {
+            let (name, value) = (param.name, ports[own].constant);
+            let limit = param.up_to.unwrap_or(name);
+            let text = format!("'{name}' cannot be {value}: '{limit}' is {most}");
+            let hint = Some(format!("write {limit} = {value}, or a smaller {name}"));
+            mistakes.push(Mistake { hint, ..at.mistake("out_of_range", text) });
+        }
+        Some(_) => {}
+        None => ports[own].constant = segue_dsp::math::min(ports[own].constant, most),
+    }
 }
 
 /// The port called `name`: its index and what it is.

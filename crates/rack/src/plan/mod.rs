@@ -213,6 +213,13 @@ impl PlanModule {
         self.ports.get(port).map(|port| port.constant)
     }
 
+    /// Lowest and highest value of a parameter of this very module. `[any]`
+    pub fn range(&self, param: u16) -> Option<(f32, f32)> {
+        let spec = self.spec.params.get(usize::from(param))?;
+        let most = spec.up_to.and_then(|name| self.constant(self.spec.param(name)?));
+        Some((spec.min, most.map_or(spec.max, |most| segue_dsp::math::min(spec.max, most))))
+    }
+
     /// The modules whose cables it receives, each once, in the order of the plan. `[any]`
     pub fn sources(&self) -> Vec<u16> {
         let cables = self.ports.iter().flat_map(|port| &port.cables);

@@ -289,6 +289,21 @@ mod tests {
         }
     }
 
+    /// A module may have less than its type allows: an echo as long as its line.
+    #[test]
+    fn what_this_very_module_has_no_room_for_is_clamped_and_told() {
+        let text = "segue = 1\necho = { type = \"delay\", max = 400 }\n[out]\nin = \"echo\"\n";
+        let plan = Plan::compile(&Patch::parse(text).unwrap(), &Setup::default()).unwrap();
+        let args = vec![OscType::Int(900)];
+        let message = OscMessage { addr: "/mod/echo/time".to_owned(), args };
+        match resolve(&plan, &message) {
+            Ok(Ask::Act(Action::Set { value: 400.0, .. }, Some(remark))) => {
+                assert_eq!(remark.text, "time takes 0 to 400 ms; 400 was used");
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+
     #[test]
     fn what_is_wrong_is_refused_with_what_was_expected() {
         let one = || vec![OscType::Float(1.0)];

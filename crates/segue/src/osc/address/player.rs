@@ -111,7 +111,7 @@ pub(super) fn of_voice(
         Some(ramp) => argument::ramp_frames(ramp, plan.setup().rate)?,
         None => OWN_SMOOTHING,
     };
-    let (value, remark) = settable::fitted(spec, asked);
+    let (value, remark) = settable::fitted(spec, (spec.min, spec.max), asked);
     Ok(Ask::Act(Action::Voice { module: index, voice, param, value, ramp_frames }, remark))
 }
 

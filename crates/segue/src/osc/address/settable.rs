@@ -45,7 +45,8 @@ pub(super) fn module(plan: &Plan, id: &str) -> Result<u16, Refusal> {
 /// `/mod/ID/PARAM [value [ms]]`.
 pub(super) fn param(plan: &Plan, id: &str, name: &str, args: &[OscType]) -> Result<Ask, Refusal> {
     let module = module(plan, id)?;
-    let spec = plan.modules()[usize::from(module)].spec();
+    let owner = &plan.modules()[usize::from(module)];
+    let spec = owner.spec();
     let Some(param) = plan.param(module, name) else {
         let hint = match plan.nearest_param(module, name) {
             Some(meant) => format!("did you mean '{meant}'?"),
@@ -74,7 +75,8 @@ pub(super) fn param(plan: &Plan, id: &str, name: &str, args: &[OscType]) -> Resu
         Some(ramp) => argument::ramp_frames(ramp, plan.setup().rate)?,
         None => OWN_SMOOTHING,
     };
-    let (value, remark) = fitted(spec, asked);
+    let range = owner.range(param).unwrap_or((spec.min, spec.max));
+    let (value, remark) = fitted(spec, range, asked);
     Ok(Ask::Act(Action::Set { module, param, value, ramp_frames }, remark))
 }
 
@@ -138,15 +140,18 @@ pub(super) fn master_mute(args: &[OscType]) -> Result<Ask, Refusal> {
 }
 
 /// The value in its range, with a remark if it lay outside.
-pub(super) fn fitted(spec: &ParamSpec, asked: f32) -> (f32, Option<Refusal>) {
-    let value = spec.clamp(asked);
-    let outside = asked < spec.min || asked > spec.max;
-    (value, outside.then(|| Refusal::new(Code::OutOfRange, range_text(spec, value))))
-}
-
-fn range_text(spec: &ParamSpec, used: f32) -> String {
-    let unit = spec.unit.symbol();
-    let space = if unit.is_empty() { "" } else { " " };
-    let (name, min, max) = (spec.name, spec.min, spec.max);
-    format!("{name} takes {min} to {max}{space}{unit}; {used} was used")
+pub(super) fn fitted(
+    spec: &ParamSpec,
+    (min, max): (f32, f32),
+    asked: f32,
+) -> (f32, Option<Refusal>) {
+    let value = spec.clamp(asked).min(max);
+    let remark = (asked < min || asked > max).then(|| {
+        let unit = spec.unit.symbol();
+        let space = if unit.is_empty() { "" } else { " " };
+        let name = spec.name;
+        let text = format!("{name} takes {min} to {max}{space}{unit}; {value} was used");
+        Refusal::new(Code::OutOfRange, text)
+    });
+    (value, remark)
 }

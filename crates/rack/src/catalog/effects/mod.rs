@@ -1,0 +1,3 @@
+//! What is added to a sound behind it: echoes and rooms.
+
+pub(super) mod delay;
