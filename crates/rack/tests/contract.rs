@@ -223,6 +223,7 @@ fn every_corner_of_the_panel_is_finite_and_bounded() {
 fn forgetful(spec: &ModuleSpec) -> &'static str {
     match spec.name {
         "delay" => "time = 5\nfeedback = 0.1\n",
+        "reverb" => "decay = 100\nmotion = 0\n",
         _ => "",
     }
 }

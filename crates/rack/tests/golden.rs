@@ -75,6 +75,25 @@ right = \"echo.right * 0.5\"
     echo.gate("env", 1.0);
     echo.set_at(24_000, "echo", "time", 480.0);
     text += &portrait("a stroke from side to side, the time moved at 24,000", &mut echo, 4);
+    let mut hall = Bench::new(
+        "segue = 1
+saw = { type = \"osc\", shape = \"saw\", freq = \"A3\" }
+env = { type = \"adsr\", in = \"saw\", decay = 60, sustain = 0 }
+[hall]
+type = \"reverb\"
+in = \"env * 0.5\"
+left = \"env * 0.2\"
+decay = 1200
+mix = 0.8
+motion = 1
+[out]
+left = \"hall.left\"
+right = \"hall.right\"
+",
+    );
+    hall.gate("env", 1.0);
+    hall.set_at(24_000, "hall", "damping", 0.9);
+    text += &portrait("a stroke in a hall that is hung with cloth at 24,000", &mut hall, 4);
     text
 }
 

@@ -2,3 +2,4 @@
 
 pub mod delay;
 mod line;
+pub mod reverb;

@@ -31,6 +31,7 @@ const KINDS: &[Kind] = &[
     mixing::pan::KIND,
     mixing::mixer::KIND,
     effects::delay::KIND,
+    effects::reverb::KIND,
     mixing::out::KIND,
     #[cfg(feature = "fault")]
     fault::KIND,

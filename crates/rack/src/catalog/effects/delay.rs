@@ -1,10 +1,9 @@
 //! `delay`: an echo whose time may move.
 
 use segue_dsp::effects::delay::{self, Head, Inputs, Route};
-use zerocopy::FromBytes;
 
 use crate::catalog::kind::{Build, Kind, Width};
-use crate::catalog::panel::{Panel, split_state, words_for, words_of};
+use crate::catalog::panel::{Panel, samples_of, split_state, words_for, words_of};
 use crate::catalog::spec::{InletSpec, ModuleSpec, OutletSpec, ParamSpec};
 use crate::quantity::Unit;
 
@@ -123,12 +122,4 @@ fn render(panel: &mut Panel<'_>) {
     let lines = samples_of(rest, samples(panel.build));
     let [left, right, ..] = &mut panel.outlets;
     delay::render(route, (head, lines), &inputs, [left, right]);
-}
-
-/// The first `count` samples of the words.
-fn samples_of(words: &mut [u64], count: usize) -> &mut [f32] {
-    match <[f32]>::mut_from_prefix_with_elems(zerocopy::IntoBytes::as_mut_bytes(words), count) {
-        Ok((samples, _)) => samples,
-        Err(_) => panic!("a module's state has another size than its layout"),
-    }
 }
