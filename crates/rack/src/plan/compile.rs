@@ -3,7 +3,7 @@
 use crate::catalog::{Kind, Lanes, Width};
 use crate::engine::Layout;
 use crate::patch::{Mistake, Module, Patch};
-use crate::plan::{Plan, PlanCable, PlanModule, PlanPort, Setup};
+use crate::plan::{Plan, PlanCable, PlanInstrument, PlanModule, PlanPort, Setup};
 
 /// Compiles a checked patch.
 pub(super) fn compile(patch: &Patch, setup: &Setup) -> Result<Plan, Vec<Mistake>> {
@@ -33,7 +33,20 @@ pub(super) fn compile(patch: &Patch, setup: &Setup) -> Result<Plan, Vec<Mistake>
         });
         PlanModule { id: module.id.clone(), spec: module.spec, kind, lanes, ports: ports.collect() }
     });
-    let plan = Plan { title: patch.title().to_string(), setup: *setup, modules: modules.collect() };
+    let modules = modules.collect();
+    let instruments = patch.instruments().iter().map(|instrument| PlanInstrument {
+        id: instrument.id.clone(),
+        params: instrument
+            .params
+            .iter()
+            .map(|(name, targets)| {
+                let placed = |(module, param): &(usize, u16)| (place[*module], *param);
+                (name.clone(), targets.iter().map(placed).collect())
+            })
+            .collect(),
+    });
+    let instruments = instruments.collect();
+    let plan = Plan { title: patch.title().to_string(), setup: *setup, modules, instruments };
     let layout = Layout::of(&plan);
     if layout.words * 8 > setup.state_bytes {
         let (largest, words) = layout.largest();

@@ -132,13 +132,22 @@ pub(crate) fn expand(plan: &Plan, message: OscMessage) -> Result<Vec<OscMessage>
         let text = format!("an address has at most {ADDRESS_BYTES_MAX} bytes");
         return Err(Refusal::new(Code::TooLong, text));
     }
-    if !pattern::is_pattern(&message.addr) {
-        return Ok(vec![message]);
-    }
-    let hits: Vec<String> = settable::addresses(plan)
-        .filter(|address| pattern::matches(&message.addr, address))
-        .take(EXPANSION_MAX + 1)
-        .collect();
+    // A question is answered by the address it was put to.
+    let parts = |address: String| match settable::several(plan, &address) {
+        Some(parts) if !message.args.is_empty() => parts,
+        _ => vec![address],
+    };
+    let mut hits: Vec<String> = if pattern::is_pattern(&message.addr) {
+        settable::addresses(plan)
+            .filter(|address| pattern::matches(&message.addr, address))
+            .take(EXPANSION_MAX + 1)
+            .flat_map(parts)
+            .collect()
+    } else {
+        parts(message.addr.clone())
+    };
+    let mut known = std::collections::HashSet::new();
+    hits.retain(|address| known.insert(address.clone()));
     match hits.len() {
         0 => Err(Refusal::new(Code::UnknownAddress, "the pattern matches nothing in this patch")),
         hit if hit > EXPANSION_MAX => {
