@@ -17,6 +17,7 @@ pub mod effects;
 pub mod filters;
 pub mod limiter;
 pub mod math;
+pub mod mixing;
 pub mod ramp;
 pub mod signal;
 pub mod sources;

@@ -99,7 +99,7 @@ pub fn sin(x: f32) -> f32 {
 
 /// sin(π·v) for `v` in −0.5..=0.5.
 #[inline(always)]
-fn sin_pi_quarter(v: f32) -> f32 {
+pub(crate) fn sin_pi_quarter(v: f32) -> f32 {
     let u = v * v;
     let mut sum = 0.077_655_91;
     for coefficient in [-0.598_290_4, 2.550_077_4, -5.167_71, std::f32::consts::PI] {

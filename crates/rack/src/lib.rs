@@ -18,7 +18,7 @@ pub use command::{Action, Command, CommandError, MASTER_GAIN_MAX, OWN_SMOOTHING}
 pub use engine::{AGENDA_CAPACITY, Notes, Rack, StateError};
 pub use names::{ID_BYTES_MAX, RESERVED, is_id, nearest};
 pub use patch::{Mistake, Patch};
-pub use plan::{Plan, PlanError, PlanModule, STATE_BYTES_MIN, Setup};
+pub use plan::{Plan, PlanError, PlanInstrument, PlanModule, STATE_BYTES_MIN, Setup};
 
 /// Frames in a block, always.
 pub const BLOCK_FRAMES: usize = 64;

@@ -18,6 +18,15 @@ pub fn is_id(id: &str) -> bool {
         && bytes.iter().all(inner)
 }
 
+/// Whether `id` may name a module of a plan: an id, or `ID.PART` for a part of an instrument.
+/// `[any]`
+pub(crate) fn is_module_id(id: &str) -> bool {
+    match id.split_once('.') {
+        Some((instrument, part)) => is_id(instrument) && is_id(part),
+        None => is_id(id),
+    }
+}
+
 /// The candidate that `name` was most likely meant to be, if any is near enough: at most one
 /// slip (a letter wrong, missing, added, or two swapped) for every three letters. Of equally near
 /// ones the first wins. `[control]`
@@ -64,7 +73,7 @@ fn distance(left: &str, right: &str) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use super::{is_id, nearest};
+    use super::{is_id, is_module_id, nearest};
 
     /// S32: one rule for ids, and 32 bytes are 32 bytes.
     #[test]
@@ -72,6 +81,14 @@ mod tests {
         assert!(is_id("a") && is_id("bass_2") && is_id(&"x".repeat(32)));
         for wrong in ["", "2a", "_a", "Bass", "a-b", "a.b", "ä", &"x".repeat(33)] {
             assert!(!is_id(wrong), "{wrong:?} passed");
+        }
+    }
+
+    #[test]
+    fn a_part_is_called_by_two_ids_and_one_point() {
+        assert!(is_module_id("lead.osc") && is_module_id("lead"));
+        for wrong in ["", ".", "lead.", ".osc", "lead.osc.out", "Lead.osc", "lead.Osc"] {
+            assert!(!is_module_id(wrong), "{wrong:?} passed");
         }
     }
 

@@ -87,6 +87,74 @@ right = \"fold * 0.1\"
     text
 }
 
+/// What brings signals together, and what is added behind them.
+fn mixed_and_echoed() -> String {
+    let mut text = String::new();
+    let mut desk = Bench::new(
+        "segue = 1
+saw = { type = \"osc\", shape = \"saw\", freq = \"A2\", voices = 3, spread = 20 }
+high = { type = \"osc\", freq = 660 }
+slow = { type = \"osc\", freq = 1.5 }
+place = { type = \"pan\", in = \"saw\", position = \"slow\" }
+[desk]
+type = \"mixer\"
+a = \"place.left\"
+pan_a = -1
+b = \"place.right\"
+pan_b = 1
+f = \"high\"
+pan_f = \"slow * -0.5\"
+level_f = \"-12dB\"
+level = 0.2
+[out]
+in = \"desk * 0.1\"
+left = \"desk.left\"
+right = \"desk.right\"
+",
+    );
+    text += &portrait("three voices and one, placed and mixed", &mut desk, 4);
+    let mut echo = Bench::new(
+        "segue = 1
+saw = { type = \"osc\", shape = \"saw\", freq = \"A2\" }
+env = { type = \"adsr\", in = \"saw\", decay = 60, sustain = 0 }
+slow = { type = \"osc\", freq = 1.5 }
+[echo]
+type = \"delay\"
+mode = \"pingpong\"
+in = \"env\"
+time = \"140.3 + slow * 3ms\"
+feedback = -0.8
+max = 500
+[out]
+left = \"echo.left * 0.5\"
+right = \"echo.right * 0.5\"
+",
+    );
+    echo.gate("env", 1.0);
+    echo.set_at(24_000, "echo", "time", 480.0);
+    text += &portrait("a stroke from side to side, the time moved at 24,000", &mut echo, 4);
+    let mut hall = Bench::new(
+        "segue = 1
+saw = { type = \"osc\", shape = \"saw\", freq = \"A3\" }
+env = { type = \"adsr\", in = \"saw\", decay = 60, sustain = 0 }
+[hall]
+type = \"reverb\"
+in = \"env * 0.5\"
+left = \"env * 0.2\"
+decay = 1200
+mix = 0.8
+motion = 1
+[out]
+left = \"hall.left\"
+right = \"hall.right\"
+",
+    );
+    hall.gate("env", 1.0);
+    hall.set_at(24_000, "hall", "damping", 0.9);
+    text += &portrait("a stroke in a hall that is hung with cloth at 24,000", &mut hall, 4);
+    text
+}
+
 #[test]
 fn the_house_patches_sound_as_they_did() {
     let mut text = String::new();
@@ -116,6 +184,7 @@ right = \"notch * 0.2 - high * 0.05\"
     );
     text += &portrait("nine voices through every mode of the filter", &mut modes, 4);
     text += &catalog_portraits();
+    text += &mixed_and_echoed();
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden.txt");
     if std::env::var_os("SEGUE_BLESS").is_some() {
         std::fs::write(path, &text).unwrap();

@@ -192,6 +192,39 @@ fn a_patch_larger_than_the_arena_is_refused_with_both_sizes() {
     assert!(told(&text) == "fine", "and fits into the default");
 }
 
+/// The room an echo takes is what its `max` asks for.
+#[test]
+fn an_echo_that_does_not_fit_is_told_with_the_state_it_needs() {
+    let patch = |echo: &str| {
+        format!(
+            "segue = 1\nsaw = {{ type = \"osc\" }}\necho = {{ type = \"delay\", {echo} }}\n[out]\n"
+        )
+    };
+    assert_eq!(told(&patch("max = 2000, mode = \"stereo\"")), "fine");
+    let long = told(&patch("max = \"60s\""));
+    let wanted = "[full] p.toml:3:1: error: the patch needs ";
+    assert!(long.starts_with(wanted), "{long}");
+    assert!(long.contains("--state 12MiB, or make 'echo' smaller, which takes 115"), "{long}");
+    let setup = Setup { state_bytes: 12 << 20, ..Setup::default() };
+    assert!(Plan::compile(&Patch::parse(&patch("max = \"60s\"")).unwrap(), &setup).is_ok());
+}
+
+#[test]
+fn a_time_beyond_what_its_module_has_room_for_is_told_where_it_stands() {
+    let patch = |echo: &str| {
+        format!("segue = 1\necho = {{ type = \"delay\", {echo} }}\n[out]\nin = \"echo\"\n")
+    };
+    let beyond = told(&patch("time = 300, max = 250"));
+    let wanted = "[out_of_range] p.toml:2:33: error: 'time' cannot be 300: 'max' is 250; \
+                  write max = 300, or a smaller time";
+    assert_eq!(beyond, wanted);
+    assert_eq!(told(&patch("time = 300, max = 312.5")), "fine");
+    let short = plan(&patch("max = 100"));
+    let echo = short.module("echo").unwrap();
+    let (module, time) = (&short.modules()[usize::from(echo)], short.param(echo, "time").unwrap());
+    assert_eq!((module.constant(time), module.range(time)), (Some(100.0), Some((0.0, 100.0))));
+}
+
 #[test]
 fn the_patches_of_the_house_are_fine() {
     assert_eq!(told(include_str!("../../../patches/first.toml")), "fine");
@@ -207,7 +240,7 @@ fn no_byte_of_a_plan_can_make_the_rack_panic() {
     assert_eq!(Plan::from_bytes(&bytes[..bytes.len() - 1]).unwrap_err(), PlanError::Malformed);
     assert!(matches!(
         Plan::from_bytes(&[&[9], &bytes[1..]].concat()).unwrap_err(),
-        PlanError::Version { found: 9, wanted: 2 }
+        PlanError::Version { found: 9, wanted: 3 }
     ));
     let mut accepted = 0;
     for at in 0..bytes.len() {

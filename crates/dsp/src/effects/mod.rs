@@ -1,4 +1,7 @@
-//! What makes another sound of a sound.
+//! What makes another sound of a sound: drive, echoes, rooms.
 
+pub mod delay;
 pub mod drive;
 pub mod fourfold;
+mod line;
+pub mod reverb;

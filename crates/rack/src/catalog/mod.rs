@@ -32,6 +32,10 @@ const KINDS: &[Kind] = &[
     filters::biquad::KIND,
     effects::drive::KIND,
     mixing::vca::KIND,
+    mixing::pan::KIND,
+    mixing::mixer::KIND,
+    effects::delay::KIND,
+    effects::reverb::KIND,
     mixing::out::KIND,
     #[cfg(feature = "fault")]
     fault::KIND,

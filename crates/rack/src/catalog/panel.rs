@@ -63,6 +63,16 @@ where
     }
 }
 
+/// The first `count` samples of a state's words.
+///
+/// Panics if there are fewer: see [`state_of`].
+pub(crate) fn samples_of(words: &mut [u64], count: usize) -> &mut [f32] {
+    match <[f32]>::mut_from_prefix_with_elems(words.as_mut_bytes(), count) {
+        Ok((samples, _)) => samples,
+        Err(_) => panic!("a module's state has another size than its layout"),
+    }
+}
+
 /// Words that hold a `T`.
 pub(crate) const fn words_of<T>() -> usize {
     assert!(size_of::<T>().is_multiple_of(8), "states are whole words");

@@ -84,6 +84,8 @@ pub struct ParamSpec {
     pub choices: &'static [&'static str],
     /// Part of the structure: a patch sets it, `/mod` cannot.
     pub fixed: bool,
+    /// The fixed parameter of the same module that is its highest value there.
+    pub up_to: Option<&'static str>,
 }
 
 impl ModuleSpec {
@@ -139,6 +141,7 @@ impl ParamSpec {
             smoothing_ms: 5.0,
             choices: &[],
             fixed: false,
+            up_to: None,
         }
     }
 
@@ -175,7 +178,17 @@ impl ParamSpec {
 
     /// The same as a whole number that only a patch sets.
     pub(crate) const fn fixed_count(self) -> ParamSpec {
-        ParamSpec { curve: Curve::Stepped, smoothing_ms: 0.0, fixed: true, ..self }
+        ParamSpec { curve: Curve::Stepped, ..self.fixed() }
+    }
+
+    /// The same, set by a patch only.
+    pub(crate) const fn fixed(self) -> ParamSpec {
+        ParamSpec { smoothing_ms: 0.0, fixed: true, ..self }
+    }
+
+    /// The same, bounded by a fixed parameter of the same module.
+    pub(crate) const fn up_to(self, name: &'static str) -> ParamSpec {
+        ParamSpec { up_to: Some(name), ..self }
     }
 
     /// `value` inside the range; a choice or count is rounded to its nearest step. `[any]`

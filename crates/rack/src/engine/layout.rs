@@ -234,6 +234,12 @@ impl Layout {
         let pages = pages.strides;
         Layout { words: agenda.end, modules, delays, agenda, pages, port_samples, out }
     }
+
+    /// The module that takes most, and how many words. `[control]`
+    pub(crate) fn largest(&self) -> (usize, usize) {
+        let words = self.modules.iter().map(|place| place.words.len());
+        words.enumerate().max_by_key(|(_, words)| *words).unwrap_or((self.out, 0))
+    }
 }
 
 /// Hands out pages, and takes them back when nobody listens any more.
@@ -413,10 +419,8 @@ impl PortPlace {
     ) -> PortPlace {
         let spec = module.spec();
         let param = index.checked_sub(spec.inlets.len());
-        let (min, max) = match param {
-            Some(param) => (spec.params[param].min, spec.params[param].max),
-            None => (f32::MIN, f32::MAX),
-        };
+        let range = param.and_then(|param| module.range(param as u16));
+        let (min, max) = range.unwrap_or((f32::MIN, f32::MAX));
         let place = |cable: &PlanCable| {
             let (page, lanes) = source(cable);
             CablePlace { page, stride: stride_of(lanes), lanes, amount: cable.amount }

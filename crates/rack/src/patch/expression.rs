@@ -1,7 +1,8 @@
 //! What stands in the string of an inlet or parameter: a sum of quantities and cables.
 //!
 //! *Grammar*: `sum = ["-"] term {("+" | "-") term}`, `term = factor ["*" factor]`, where a factor
-//! is a quantity (`180`, `14ct`, `A4`) or a source (`env`, `bass.pitch`, `delayed(filter.low)`),
+//! is a quantity (`180`, `14ct`, `A4`) or a source (`env`, `bass.pitch`, `delayed(filter.low)`,
+//! `lead.amp.out`),
 //! and a term has at most one source.
 
 use std::ops::Range;
@@ -23,11 +24,15 @@ pub(crate) enum TermKind {
     Cable(Reference, Quantity),
 }
 
-/// A source: `ID` or `ID.OUTLET`, alone or as `delayed(ID.OUTLET)`.
+/// A source: `ID`, `ID.OUTLET`, or of an instrument `ID.PART` and `ID.PART.OUTLET`; alone or as
+/// `delayed(…)`.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Reference {
     pub(crate) module: String,
+    /// What stands behind the first point: an outlet or a part.
     pub(crate) outlet: Option<String>,
+    /// What stands behind the second one: an outlet of a part.
+    pub(crate) deeper: Option<String>,
     pub(crate) delayed: bool,
     pub(crate) at: Range<usize>,
 }
@@ -180,8 +185,9 @@ impl Reader<'_> {
         let start = self.at;
         let word = self.word();
         if self.peek() != Some('(') {
-            let outlet = self.outlet()?;
-            return Ok(Reference { module: word, outlet, delayed: false, at: start..self.at });
+            let (outlet, deeper) = self.path()?;
+            let at = start..self.at;
+            return Ok(Reference { module: word, outlet, deeper, delayed: false, at });
         }
         if word != "delayed" {
             let hint = Some("there is delayed(ID), for what goes in a circle".to_string());
@@ -195,13 +201,20 @@ impl Reader<'_> {
             let text = "a module's name is missing here";
             return Err(self.fault_here("syntax", text, Some("write delayed(ID)".to_string())));
         }
-        let outlet = self.outlet()?;
+        let (outlet, deeper) = self.path()?;
         self.skip_space();
         if self.peek() != Some(')') {
             return Err(self.fault_here("syntax", "a ')' is missing here", None));
         }
         self.at += 1;
-        Ok(Reference { module, outlet, delayed: true, at: start..self.at })
+        Ok(Reference { module, outlet, deeper, delayed: true, at: start..self.at })
+    }
+
+    /// `.OUTLET` or `.PART.OUTLET`, if it stands here.
+    fn path(&mut self) -> Result<(Option<String>, Option<String>), Fault> {
+        let first = self.outlet()?;
+        let second = if first.is_some() { self.outlet()? } else { None };
+        Ok((first, second))
     }
 
     /// `.OUTLET`, if it stands here.

@@ -1,9 +1,12 @@
 //! The patch a musician writes, checked.
 
+mod define;
 mod expression;
 mod mistake;
+mod module;
 mod port;
 mod read;
+mod scope;
 mod source;
 
 pub use self::mistake::Mistake;
@@ -17,6 +20,16 @@ use crate::catalog::ModuleSpec;
 pub struct Patch {
     title: String,
     modules: Vec<Module>,
+    instruments: Vec<Instrument>,
+}
+
+/// What an instrument of the patch is called by from outside; its parts are modules `ID.PART`.
+#[derive(Clone, Debug)]
+pub(crate) struct Instrument {
+    pub(crate) id: String,
+    /// Names of its params, each with the parameters it moves: index in `Patch::modules`, and
+    /// among the parameters. Inlets are no parameters.
+    pub(crate) params: Vec<(String, Vec<(usize, u16)>)>,
 }
 
 /// A module as the patch describes it.
@@ -67,6 +80,10 @@ impl Patch {
 
     pub(crate) fn modules(&self) -> &[Module] {
         &self.modules
+    }
+
+    pub(crate) fn instruments(&self) -> &[Instrument] {
+        &self.instruments
     }
 }
 

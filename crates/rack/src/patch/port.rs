@@ -5,15 +5,13 @@ use std::ops::Range;
 use toml::Spanned;
 use toml::de::DeValue;
 
-use crate::catalog::{ModuleSpec, ParamSpec};
+use crate::catalog::{Curve, ParamSpec};
 use crate::names::nearest;
-use crate::patch::expression::{self, Reference, Term, TermKind};
+use crate::patch::expression::{self, Term, TermKind};
+use crate::patch::scope::Scope;
 use crate::patch::source::Source;
 use crate::patch::{Cable, Mistake, Port, Span};
 use crate::quantity::{Quantity, Unit, decibels_gain};
-
-/// The modules of the file, by id, with their type where it is known.
-pub(crate) type Known<'a> = [(&'a str, Option<&'static ModuleSpec>)];
 
 /// What a port is, seen from the file.
 #[derive(Clone, Copy)]
@@ -41,7 +39,7 @@ impl Socket {
 /// Reads the values of ports, gathering mistakes.
 pub(crate) struct PortReader<'a, 't> {
     pub(crate) source: &'a Source<'t>,
-    pub(crate) known: &'a Known<'a>,
+    pub(crate) scope: &'a Scope<'a>,
     pub(crate) mistakes: &'a mut Vec<Mistake>,
 }
 
@@ -144,54 +142,19 @@ impl PortReader<'_, '_> {
                 };
                 sum.linear |= !bends;
                 sum.cabled = true;
-                // Of a module whose type is unknown no outlet can be checked; that is told already.
-                if let Some((module, outlet)) = self.resolve(reference, named)? {
-                    let amount = sign * amount;
-                    let delayed = reference.delayed;
+                for tap in self.scope.resolve(reference, named)? {
                     sum.port.cables.push(Cable {
-                        module,
-                        outlet,
-                        amount,
+                        module: tap.module,
+                        outlet: tap.outlet,
+                        amount: sign * amount * tap.amount,
                         bends,
-                        delayed,
+                        delayed: reference.delayed,
                         at: named,
                     });
                 }
             }
         }
         Ok(())
-    }
-
-    /// The module and outlet a reference means.
-    fn resolve(&self, reference: &Reference, at: Span) -> Result<Option<(usize, usize)>, Mistake> {
-        let Reference { module, outlet, .. } = reference;
-        let Some(index) = self.known.iter().position(|(id, _)| *id == module.as_str()) else {
-            let skipped = if reference.delayed { "delayed(".len() as u32 } else { 0 };
-            let length = module.chars().count() as u32;
-            let short = Span { column: at.column + skipped, length, ..at };
-            let mistake = short.mistake("unknown_module", format!("no module '{module}'"));
-            let hint = nearest(module, self.known.iter().map(|(id, _)| *id))
-                .map(|id| format!("did you mean '{id}'?"));
-            return Err(Mistake { hint, ..mistake });
-        };
-        let Some(spec) = self.known[index].1 else { return Ok(None) };
-        if spec.outlets.is_empty() {
-            let text = format!("'{module}' has no outlet");
-            return Err(at.mistake("unknown_outlet", text));
-        }
-        let Some(name) = outlet else { return Ok(Some((index, 0))) };
-        match spec.outlets.iter().position(|outlet| outlet.name == name.as_str()) {
-            Some(outlet) => Ok(Some((index, outlet))),
-            None => {
-                let text = format!("'{module}' ({}) has no outlet '{name}'", spec.name);
-                let names = spec.outlets.iter().map(|outlet| outlet.name);
-                let hint = match nearest(name, names.clone()) {
-                    Some(name) => format!("did you mean '{name}'?"),
-                    None => format!("it has {}", names.collect::<Vec<_>>().join(", ")),
-                };
-                Err(Mistake { hint: Some(hint), ..at.mistake("unknown_outlet", text) })
-            }
-        }
     }
 
     /// The finished port: defaults filled in, range checked.
@@ -216,7 +179,7 @@ impl PortReader<'_, '_> {
 
     /// A port that is a plain number.
     fn constant(&mut self, socket: Socket, value: f32, at: Span) -> Port {
-        let whole_steps = |param: &ParamSpec| param.fixed || param.unit == Unit::Choice;
+        let whole_steps = |param: &ParamSpec| param.curve == Curve::Stepped;
         let fits = match socket {
             Socket::Inlet(_) => value.is_finite(),
             Socket::Param(param) => {

@@ -1,27 +1,18 @@
 //! From the text of a file to a patch, or to all its mistakes.
 
-use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use crate::catalog::{self, ModuleSpec};
-use crate::names::{RESERVED, is_id, nearest};
-use crate::patch::port::{Known, PortReader, Socket};
+use crate::patch::define::{self, Define};
+use crate::patch::module::{self, Entry, Form, Place};
+use crate::patch::scope::{Known, Scope};
 use crate::patch::source::Source;
-use crate::patch::{Mistake, Module, Patch, Port, Span};
+use crate::patch::{Mistake, Patch, Span};
 
-/// Most modules a patch may have.
+/// Most modules a patch may have, the parts of its instruments counted.
 pub(crate) const MODULES_MAX: usize = 1_024;
 
 /// The version of the format this build reads.
 const FORMAT: &str = "1";
-
-/// A module's table, before its ports are read.
-struct Entry<'a, 'i> {
-    id: &'a str,
-    at: Span,
-    table: &'a DeTable<'i>,
-    spec: Option<&'static ModuleSpec>,
-}
 
 /// Reads a whole file.
 pub(crate) fn read(text: &str) -> Result<Patch, Vec<Mistake>> {
@@ -35,39 +26,93 @@ pub(crate) fn read(text: &str) -> Result<Patch, Vec<Mistake>> {
         return Err(errors.iter().map(tell).collect());
     }
     let mut mistakes = Vec::new();
-    let mut keys: Vec<_> = root.get_ref().iter().collect();
-    keys.sort_by_key(|(key, _)| key.span().start);
-    let mut title = String::new();
-    let mut entries = Vec::new();
-    if !keys.iter().any(|(key, _)| key.get_ref() == "segue") {
+    let words = module::words(root.get_ref(), &source);
+    if !words.iter().any(|(name, ..)| *name == "segue") {
         let mistake = Span { line: 1, column: 1, length: 1 }
             .mistake("bad_version", "the version of the format is missing");
         mistakes.push(Mistake { hint: Some("begin with: segue = 1".to_string()), ..mistake });
     }
-    for (key, value) in keys {
-        let (name, at) = (key.get_ref().as_ref(), source.span(key.span()));
+    let around: Vec<&str> = words.iter().map(|(name, ..)| *name).collect();
+    let defines = match root.get_ref().get("define") {
+        Some(value) => define::read(value, &around, &source, &mut mistakes)?,
+        None => Vec::new(),
+    };
+    let names: Vec<&str> = defines.iter().map(|define| define.name).collect();
+    let mut title = String::new();
+    let mut entries = Vec::new();
+    for (name, at, value) in words {
         match (name, value.get_ref()) {
+            ("define", _) => {}
             ("segue", value) => check_version(value, at, &mut mistakes),
             ("title", DeValue::String(words)) => title = words.to_string(),
             ("title", _) => mistakes.push(at.mistake("wrong_type", "the title is a text")),
-            (id, value) => entries.extend(entry(id, at, value, &source, &mut mistakes)),
+            (_, value) => {
+                let place = Place::File(&names);
+                entries.extend(module::entry((name, at), value, place, &source, &mut mistakes));
+            }
         }
     }
-    if let Some(first) = entries.get(MODULES_MAX) {
-        // No further: finding nearest names in a monster would take a monster's time.
-        return Err(vec![first.at.mistake("full", format!("more than {MODULES_MAX} modules"))]);
-    }
     check_whole(&entries, &source, text, &mut mistakes);
-    let known: Vec<_> = entries.iter().map(|entry| (entry.id, entry.spec)).collect();
-    let mut modules = Vec::new();
-    for entry in &entries {
-        modules.extend(module(entry, &known, &source, &mut mistakes));
-    }
+    let patch = expand(title, &entries, &defines, &source, &mut mistakes)?;
     if mistakes.is_empty() {
-        return Ok(Patch { title, modules });
+        return Ok(patch);
     }
     mistakes.sort_by_key(|mistake| (mistake.line, mistake.column));
+    // What feeds several parts of an instrument is read, and told, once for each.
+    mistakes.dedup();
     Err(mistakes)
+}
+
+fn too_many(at: Span) -> Vec<Mistake> {
+    let mistake = at.mistake("full", format!("more than {MODULES_MAX} modules"));
+    let hint = "the parts of instruments count as well".to_string();
+    vec![Mistake { hint: Some(hint), ..mistake }]
+}
+
+/// All modules of the patch, each instrument by its parts.
+fn expand(
+    title: String,
+    entries: &[Entry<'_, '_>],
+    defines: &[Define<'_>],
+    source: &Source<'_>,
+    mistakes: &mut Vec<Mistake>,
+) -> Result<Patch, Vec<Mistake>> {
+    let mut names = Vec::with_capacity(entries.len().min(MODULES_MAX));
+    let mut count = 0;
+    for entry in entries {
+        let (known, takes) = match entry.form {
+            Form::Module(spec) => (Known::Module(count, spec), 1),
+            Form::Instrument(index) => {
+                (Known::Instrument(count, &defines[index]), defines[index].parts().count())
+            }
+            Form::Unknown => (Known::Unknown, 1),
+        };
+        names.push((entry.id, known));
+        count += takes;
+        if count > MODULES_MAX {
+            // No further: finding nearest names in a monster would take a monster's time.
+            return Err(too_many(entry.at));
+        }
+    }
+    let scope = Scope { names, around: Vec::new() };
+    let mut patch = Patch { title, ..Patch::default() };
+    for entry in entries {
+        match entry.form {
+            Form::Module(spec) => {
+                let draft = module::draft(entry, spec, &scope, source, mistakes);
+                patch.modules.push(draft.finish(mistakes));
+            }
+            Form::Instrument(index) => {
+                let base = patch.modules.len();
+                let (parts, instrument) =
+                    defines[index].instance(entry, base, &scope, source, mistakes);
+                patch.modules.extend(parts);
+                patch.instruments.push(instrument);
+            }
+            Form::Unknown => {}
+        }
+    }
+    Ok(patch)
 }
 
 fn check_version(value: &DeValue<'_>, at: Span, mistakes: &mut Vec<Mistake>) {
@@ -75,77 +120,6 @@ fn check_version(value: &DeValue<'_>, at: Span, mistakes: &mut Vec<Mistake>) {
         let mistake = at.mistake("bad_version", "this build reads format 1 only");
         mistakes.push(Mistake { hint: Some("write segue = 1".to_string()), ..mistake });
     }
-}
-
-/// The table of one module; `None` (and a mistake) where there is none.
-fn entry<'a, 'i>(
-    id: &'a str,
-    at: Span,
-    value: &'a DeValue<'i>,
-    source: &Source<'_>,
-    mistakes: &mut Vec<Mistake>,
-) -> Option<Entry<'a, 'i>> {
-    if id != "out" && RESERVED.contains(&id) {
-        let text = format!("'{id}' is not built yet in this version");
-        mistakes.push(at.mistake("not_built", text));
-        return None;
-    }
-    let Some(table) = value.as_table() else {
-        let mistake = at.mistake("wrong_type", format!("'{id}' is no module"));
-        let hint = match nearest(id, ["segue", "title"]) {
-            Some(word) => format!("did you mean '{word}'?"),
-            None => format!("a module is written {id} = {{ type = \"osc\" }}"),
-        };
-        mistakes.push(Mistake { hint: Some(hint), ..mistake });
-        return None;
-    };
-    if !is_id(id) {
-        let mistake = at.mistake("bad_id", format!("'{id}' cannot be an id"));
-        let rule = "a small letter, then up to 31 small letters, digits or _".to_string();
-        mistakes.push(Mistake { hint: Some(rule), ..mistake });
-    }
-    let spec = match table.get("type") {
-        Some(value) => module_type(id, value, source, mistakes),
-        None if id == "out" => catalog::spec("out"),
-        None => {
-            let mistake = at.mistake("missing_type", format!("'{id}' has no type"));
-            let hint = "give it one, as type = \"osc\"; segue modules lists them".to_string();
-            mistakes.push(Mistake { hint: Some(hint), ..mistake });
-            None
-        }
-    };
-    Some(Entry { id, at, table, spec })
-}
-
-/// The type a module asks for.
-fn module_type(
-    id: &str,
-    value: &Spanned<DeValue<'_>>,
-    source: &Source<'_>,
-    mistakes: &mut Vec<Mistake>,
-) -> Option<&'static ModuleSpec> {
-    let at = source.span(value.span());
-    let Some(name) = value.get_ref().as_str() else {
-        mistakes.push(at.mistake("wrong_type", "a type is a text"));
-        return None;
-    };
-    let Some(spec) = catalog::spec(name) else {
-        let mistake = at.mistake("unknown_type", format!("no module type '{name}'"));
-        let names = catalog::catalog().iter().map(|spec| spec.name);
-        let hint = match nearest(name, names.clone()) {
-            Some(near) => format!("did you mean '{near}'?"),
-            None => format!("there are {}", names.collect::<Vec<_>>().join(", ")),
-        };
-        mistakes.push(Mistake { hint: Some(hint), ..mistake });
-        return None;
-    };
-    if (spec.name == "out") != (id == "out") {
-        let mistake = at.mistake("reserved", "the module 'out' and the type 'out' are one");
-        let hint = "a patch ends in one [out]".to_string();
-        mistakes.push(Mistake { hint: Some(hint), ..mistake });
-        return None;
-    }
-    Some(spec)
 }
 
 /// S36: what is heard is what leads to the one explicit `out`.
@@ -161,63 +135,4 @@ fn check_whole(
         let hint = "end it with [out] and in = \"ID\"".to_string();
         mistakes.push(Mistake { hint: Some(hint), ..mistake });
     }
-}
-
-/// The module of an entry, all ports read; `None` where its type is unknown.
-fn module(
-    entry: &Entry<'_, '_>,
-    known: &Known<'_>,
-    source: &Source<'_>,
-    mistakes: &mut Vec<Mistake>,
-) -> Option<Module> {
-    let spec = entry.spec?;
-    let inlets = spec.inlets.iter().map(|_| Port::default());
-    let params = spec.params.iter();
-    let params = params.map(|param| Port { constant: param.default, ..Port::default() });
-    let mut ports: Vec<Port> = inlets.chain(params).collect();
-    let mut keys: Vec<_> = entry.table.iter().collect();
-    keys.sort_by_key(|(key, _)| key.span().start);
-    let mut taken = vec![false; ports.len()];
-    for (key, value) in keys {
-        let (name, at) = (key.get_ref().as_ref(), source.span(key.span()));
-        if name == "type" {
-            continue;
-        }
-        let Some((port, socket)) = socket(spec, name) else {
-            mistakes.push(stray(entry.id, spec, name, value.get_ref(), at));
-            continue;
-        };
-        if std::mem::replace(&mut taken[port], true) {
-            let text = format!("'{name}' is another name of a parameter given already");
-            mistakes.push(at.mistake("duplicate", text));
-        }
-        ports[port] = PortReader { source, known, mistakes }.read(socket, value);
-    }
-    Some(Module { id: entry.id.to_string(), spec, at: entry.at, ports })
-}
-
-/// The port called `name`: its index and what it is.
-fn socket(spec: &'static ModuleSpec, name: &str) -> Option<(usize, Socket)> {
-    if let Some(inlet) = spec.inlets.iter().position(|inlet| inlet.name == name) {
-        return Some((inlet, Socket::Inlet(spec.inlets[inlet].name)));
-    }
-    let param = usize::from(spec.param(name)?);
-    Some((spec.inlets.len() + param, Socket::Param(&spec.params[param])))
-}
-
-/// A word in a module's table that is none of its ports.
-fn stray(id: &str, spec: &ModuleSpec, name: &str, value: &DeValue<'_>, at: Span) -> Mistake {
-    let is_module = value.as_table().is_some_and(|table| table.contains_key("type"));
-    let above = is_module || (name != "out" && RESERVED.contains(&name));
-    let text = format!("'{id}' ({}) has no '{name}'", spec.name);
-    let names = spec.inlets.iter().map(|inlet| inlet.name);
-    let names = names.chain(spec.params.iter().map(|param| param.name));
-    let hint = if above {
-        format!("'{name}' belongs above the first [table]")
-    } else if let Some(near) = nearest(name, names.clone()) {
-        format!("did you mean '{near}'?")
-    } else {
-        format!("it has {}", names.collect::<Vec<_>>().join(", "))
-    };
-    Mistake { hint: Some(hint), ..at.mistake("unknown_param", text) }
 }

@@ -2,8 +2,8 @@
 
 use crate::catalog::{Kind, Lanes, Width};
 use crate::engine::Layout;
-use crate::patch::{Mistake, Patch};
-use crate::plan::{Plan, PlanCable, PlanModule, PlanPort, Setup};
+use crate::patch::{Mistake, Module, Patch};
+use crate::plan::{Plan, PlanCable, PlanInstrument, PlanModule, PlanPort, Setup};
 
 /// Compiles a checked patch.
 pub(super) fn compile(patch: &Patch, setup: &Setup) -> Result<Plan, Vec<Mistake>> {
@@ -33,17 +33,37 @@ pub(super) fn compile(patch: &Patch, setup: &Setup) -> Result<Plan, Vec<Mistake>
         });
         PlanModule { id: module.id.clone(), spec: module.spec, kind, lanes, ports: ports.collect() }
     });
-    let plan = Plan { title: patch.title().to_string(), setup: *setup, modules: modules.collect() };
-    let needed = Layout::of(&plan).words * 8;
-    if needed > setup.state_bytes {
-        let at = patch.modules().last().map(|module| module.at).unwrap_or_default();
-        let text =
-            format!("the patch needs {needed} bytes of state, {} are there", setup.state_bytes);
-        let mistake = at.mistake("full", text);
-        let hint = "start with a larger --state".to_string();
-        return Err(vec![Mistake { hint: Some(hint), ..mistake }]);
+    let modules = modules.collect();
+    let instruments = patch.instruments().iter().map(|instrument| PlanInstrument {
+        id: instrument.id.clone(),
+        params: instrument
+            .params
+            .iter()
+            .map(|(name, targets)| {
+                let placed = |(module, param): &(usize, u16)| (place[*module], *param);
+                (name.clone(), targets.iter().map(placed).collect())
+            })
+            .collect(),
+    });
+    let instruments = instruments.collect();
+    let plan = Plan { title: patch.title().to_string(), setup: *setup, modules, instruments };
+    let layout = Layout::of(&plan);
+    if layout.words * 8 > setup.state_bytes {
+        let (largest, words) = layout.largest();
+        let largest = &patch.modules()[order[largest]];
+        return Err(vec![full(largest, words * 8, layout.words * 8, setup.state_bytes)]);
     }
     Ok(plan)
+}
+
+/// The mistake of a patch that needs more room than there is, told where most of it goes.
+fn full(largest: &Module, takes: usize, needed: usize, there: usize) -> Mistake {
+    let text = format!("the patch needs {needed} bytes of state, {there} are there");
+    let mut hint = format!("start with --state {}MiB", needed.div_ceil(1 << 20));
+    if takes > needed / 2 {
+        hint.push_str(&format!(", or make '{}' smaller, which takes {takes} of them", largest.id));
+    }
+    Mistake { hint: Some(hint), ..largest.at.mistake("full", text) }
 }
 
 /// The order of rendering: whoever is listened to comes first; ties by place in the file.

@@ -1,7 +1,10 @@
 //! A patch compiled to an order and buffers: what a rack is built from.
 
 mod compile;
+mod instrument;
 mod wire;
+
+pub use self::instrument::PlanInstrument;
 
 use thiserror::Error;
 
@@ -77,6 +80,7 @@ pub struct Plan {
     title: String,
     setup: Setup,
     modules: Vec<PlanModule>,
+    instruments: Vec<PlanInstrument>,
 }
 
 /// One module of a plan.
@@ -168,7 +172,8 @@ impl Plan {
 
     /// The module `id` was most likely meant to be. `[control]`
     pub fn nearest_module(&self, id: &str) -> Option<&str> {
-        nearest(id, self.modules.iter().map(|module| module.id.as_str()))
+        let instruments = self.instruments.iter().map(|instrument| instrument.id());
+        nearest(id, instruments.chain(self.modules.iter().map(|module| module.id.as_str())))
     }
 
     /// The parameter `name` was most likely meant to be. `[control]`
@@ -211,6 +216,13 @@ impl PlanModule {
     pub fn constant(&self, param: u16) -> Option<f32> {
         let port = self.spec.inlets.len() + usize::from(param);
         self.ports.get(port).map(|port| port.constant)
+    }
+
+    /// Lowest and highest value of a parameter of this very module. `[any]`
+    pub fn range(&self, param: u16) -> Option<(f32, f32)> {
+        let spec = self.spec.params.get(usize::from(param))?;
+        let most = spec.up_to.and_then(|name| self.constant(self.spec.param(name)?));
+        Some((spec.min, most.map_or(spec.max, |most| segue_dsp::math::min(spec.max, most))))
     }
 
     /// The modules whose cables it receives, each once, in the order of the plan. `[any]`

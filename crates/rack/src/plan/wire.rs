@@ -6,12 +6,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::catalog::{Kind, Lanes, Width, spec};
 use crate::engine::Layout;
-use crate::names::is_id;
+use crate::names::{is_id, is_module_id};
 use crate::patch::MODULES_MAX;
-use crate::plan::{Plan, PlanCable, PlanError, PlanModule, PlanPort, Setup};
+use crate::plan::{Plan, PlanCable, PlanError, PlanInstrument, PlanModule, PlanPort, Setup};
 
 /// Version of the bytes. Counts up with every change of them or of the arena's layout.
-const VERSION: u32 = 2;
+const VERSION: u32 = 3;
 
 #[derive(Serialize, Deserialize)]
 struct WirePlan {
@@ -21,6 +21,14 @@ struct WirePlan {
     channels: u16,
     state_bytes: u64,
     modules: Vec<WireModule>,
+    instruments: Vec<WireInstrument>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct WireInstrument {
+    id: String,
+    /// Name, and the module and parameter of each target.
+    params: Vec<(String, Vec<(u16, u16)>)>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -67,6 +75,11 @@ pub(super) fn to_bytes(plan: &Plan) -> Vec<u8> {
         channels: plan.setup.channels,
         state_bytes: plan.setup.state_bytes as u64,
         modules: plan.modules.iter().map(module).collect(),
+        instruments: plan
+            .instruments
+            .iter()
+            .map(|it| WireInstrument { id: it.id.clone(), params: it.params.clone() })
+            .collect(),
     };
     match postcard::to_allocvec(&wire) {
         Ok(bytes) => bytes,
@@ -102,7 +115,8 @@ pub(super) fn from_bytes(bytes: &[u8]) -> Result<Plan, PlanError> {
     }
     let outs = modules.iter().filter(|module| module.spec.name == "out").count();
     check(outs == 1, "not exactly one out")?;
-    let plan = Plan { title: wire.title, setup, modules };
+    let instruments = read_instruments(wire.instruments, &modules)?;
+    let plan = Plan { title: wire.title, setup, modules, instruments };
     check(Layout::of(&plan).words * 8 <= setup.state_bytes, "more state than there is room")?;
     Ok(plan)
 }
@@ -111,9 +125,42 @@ fn check(holds: bool, what: &'static str) -> Result<(), PlanError> {
     if holds { Ok(()) } else { Err(PlanError::Wild { what }) }
 }
 
+/// The instruments, none without parts, and no part without one.
+fn read_instruments(
+    wire: Vec<WireInstrument>,
+    modules: &[PlanModule],
+) -> Result<Vec<PlanInstrument>, PlanError> {
+    check(wire.len() <= MODULES_MAX, "too many instruments")?;
+    let mut owners: Vec<&str> = modules.iter().filter_map(|it| owner(&it.id)).collect();
+    owners.sort_unstable();
+    owners.dedup();
+    let mut ids: Vec<&str> = wire.iter().map(|instrument| instrument.id.as_str()).collect();
+    ids.sort_unstable();
+    check(ids == owners, "parts of no instrument, or an instrument of no parts")?;
+    check(modules.iter().all(|it| ids.binary_search(&it.id.as_str()).is_err()), "an id twice")?;
+    for instrument in &wire {
+        for (name, targets) in &instrument.params {
+            check(is_id(name), "a param's name that is none")?;
+            for (module, param) in targets {
+                let there = modules.get(usize::from(*module)).is_some_and(|module| {
+                    owner(&module.id) == Some(&instrument.id)
+                        && usize::from(*param) < module.spec.params.len()
+                });
+                check(there, "a param of nothing")?;
+            }
+        }
+    }
+    Ok(wire.into_iter().map(|it| PlanInstrument { id: it.id, params: it.params }).collect())
+}
+
+/// The instrument of a part.
+fn owner(id: &str) -> Option<&str> {
+    id.split_once('.').map(|(instrument, _)| instrument)
+}
+
 /// One module; its cables are checked for themselves only.
 fn read_module(wire: WireModule, earlier: &[PlanModule]) -> Result<PlanModule, PlanError> {
-    check(is_id(&wire.id), "an id that is none")?;
+    check(is_module_id(&wire.id), "an id that is none")?;
     check(earlier.iter().all(|module| module.id != wire.id), "an id twice")?;
     let wild = |what| PlanError::Wild { what };
     let spec = spec(&wire.kind).ok_or_else(|| wild("an unknown type"))?;

@@ -1,3 +1,5 @@
-//! What makes another sound of a sound.
+//! What makes another sound of a sound: drive, echoes, rooms.
 
+pub(super) mod delay;
 pub(super) mod drive;
+pub(super) mod reverb;

@@ -132,13 +132,22 @@ pub(crate) fn expand(plan: &Plan, message: OscMessage) -> Result<Vec<OscMessage>
         let text = format!("an address has at most {ADDRESS_BYTES_MAX} bytes");
         return Err(Refusal::new(Code::TooLong, text));
     }
-    if !pattern::is_pattern(&message.addr) {
-        return Ok(vec![message]);
-    }
-    let hits: Vec<String> = settable::addresses(plan)
-        .filter(|address| pattern::matches(&message.addr, address))
-        .take(EXPANSION_MAX + 1)
-        .collect();
+    // A question is answered by the address it was put to.
+    let parts = |address: String| match settable::several(plan, &address) {
+        Some(parts) if !message.args.is_empty() => parts,
+        _ => vec![address],
+    };
+    let mut hits: Vec<String> = if pattern::is_pattern(&message.addr) {
+        settable::addresses(plan)
+            .filter(|address| pattern::matches(&message.addr, address))
+            .take(EXPANSION_MAX + 1)
+            .flat_map(parts)
+            .collect()
+    } else {
+        parts(message.addr.clone())
+    };
+    let mut known = std::collections::HashSet::new();
+    hits.retain(|address| known.insert(address.clone()));
     match hits.len() {
         0 => Err(Refusal::new(Code::UnknownAddress, "the pattern matches nothing in this patch")),
         hit if hit > EXPANSION_MAX => {
@@ -284,6 +293,21 @@ mod tests {
             Ok(Ask::Act(Action::Set { value, .. }, Some(remark))) => {
                 assert_eq!(remark.code, Code::OutOfRange);
                 assert!(remark.text.contains(&format!("{value}")), "{}", remark.text);
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// A module may have less than its type allows: an echo as long as its line.
+    #[test]
+    fn what_this_very_module_has_no_room_for_is_clamped_and_told() {
+        let text = "segue = 1\necho = { type = \"delay\", max = 400 }\n[out]\nin = \"echo\"\n";
+        let plan = Plan::compile(&Patch::parse(text).unwrap(), &Setup::default()).unwrap();
+        let args = vec![OscType::Int(900)];
+        let message = OscMessage { addr: "/mod/echo/time".to_owned(), args };
+        match resolve(&plan, &message) {
+            Ok(Ask::Act(Action::Set { value: 400.0, .. }, Some(remark))) => {
+                assert_eq!(remark.text, "time takes 0 to 400 ms; 400 was used");
             }
             other => panic!("{other:?}"),
         }

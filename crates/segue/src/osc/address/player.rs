@@ -17,7 +17,7 @@ const EXPECTED: &str = "/note takes a note (60, \"C4\" or \"55Hz\"), a velocity 
 
 /// `/note/ID note velocity [ms [voice]]`.
 pub(super) fn note(plan: &Plan, id: &str, args: &[OscType]) -> Result<Ask, Refusal> {
-    let index = settable::module(plan, id)?;
+    let index = settable::module_such(plan, id, |spec| spec.has_notes)?;
     let module = &plan.modules()[usize::from(index)];
     if !module.spec().has_notes {
         let text = format!("'{id}' ({}) plays no notes", module.spec().name);
@@ -83,7 +83,7 @@ pub(super) fn of_voice(
     (id, number, name): (&str, &str, &str),
     args: &[OscType],
 ) -> Result<Ask, Refusal> {
-    let index = settable::module(plan, id)?;
+    let index = settable::module_such(plan, id, |spec| !spec.voice_params.is_empty())?;
     let module = &plan.modules()[usize::from(index)];
     let params = module.spec().voice_params;
     if params.is_empty() {
@@ -111,7 +111,7 @@ pub(super) fn of_voice(
         Some(ramp) => argument::ramp_frames(ramp, plan.setup().rate)?,
         None => OWN_SMOOTHING,
     };
-    let (value, remark) = settable::fitted(spec, asked);
+    let (value, remark) = settable::fitted(spec, (spec.min, spec.max), asked);
     Ok(Ask::Act(Action::Voice { module: index, voice, param, value, ramp_frames }, remark))
 }
 

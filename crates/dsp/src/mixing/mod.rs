@@ -1,0 +1,4 @@
+//! What brings signals together and places them.
+
+pub mod mixer;
+pub mod pan;
