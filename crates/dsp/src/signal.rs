@@ -110,9 +110,7 @@ macro_rules! by_stride {
 pub fn repeat<const W: usize>(lanes: &[f32; W], out: &mut [f32]) {
     let lanes = *lanes;
     for frame in out.as_chunks_mut::<W>().0 {
-        for lane in 0..W {
-            frame[lane] = lanes[lane];
-        }
+        *frame = lanes;
     }
 }
 

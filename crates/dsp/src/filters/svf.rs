@@ -191,7 +191,8 @@ fn spread<const W: usize>(one: &Coefficients<1>) -> Coefficients<W> {
     Coefficients { c1: [one.c1[0]; W], d2: [one.d2[0]; W], d3: [one.d3[0]; W], k: [one.k[0]; W] }
 }
 
-/// What finds the coefficients of a frame, for `C` lanes from `first` on; a resonance that stands is worked out once.
+/// What finds the coefficients of a frame, for `C` lanes from `first` on; a resonance that stands
+/// is worked out once.
 struct Design<'a, const C: usize> {
     cutoff: Signal<'a>,
     q: Signal<'a>,

@@ -290,15 +290,18 @@ fn steady<const W: usize, const TRIANGLE: bool>(
         }
     }
     wave[PLAIN..].copy_within(before.., 0);
-    let later = (&mut out[before..], &lacks[before..], &mut wave[PLAIN + DELAY - before..]);
+    let mut later = Later {
+        out: &mut out[before..],
+        lacks: &lacks[before..],
+        plain: &mut wave[PLAIN + DELAY - before..],
+    };
     // As many lanes at once as make one vector.
     match W {
         16 => {
-            let (out, lacks, plain) = later;
-            go_on::<W, 8, TRIANGLE>(&mut turning[PHASE], &turns, (out, lacks, plain), 0);
-            go_on::<W, 8, TRIANGLE>(&mut turning[PHASE], &turns, (out, lacks, plain), 8);
+            go_on::<W, 8, TRIANGLE>(&mut turning[PHASE], &turns, &mut later, 0);
+            go_on::<W, 8, TRIANGLE>(&mut turning[PHASE], &turns, &mut later, 8);
         }
-        _ => go_on::<W, W, TRIANGLE>(&mut turning[PHASE], &turns, later, 0),
+        _ => go_on::<W, W, TRIANGLE>(&mut turning[PHASE], &turns, &mut later, 0),
     }
     wave[TAIL..PLAIN].copy_from_slice(&lacks[frames..frames + TAPS]);
     turning[TURN] = turns;
@@ -331,13 +334,21 @@ fn beyond<const TRIANGLE: bool>(phase: u32) -> u32 {
     if TRIANGLE { corner(phase) >> 1 } else { phase.wrapping_add(HALF) }
 }
 
+/// What comes of the phases from here on: what comes out, with what it lacks, and what comes out
+/// later.
+struct Later<'a, const W: usize> {
+    out: &'a mut [[f32; W]],
+    lacks: &'a [[f32; W]],
+    plain: &'a mut [[f32; W]],
+}
+
 /// `N` voices from `first` on through what comes out with what it lacks, and then through what
 /// comes out later.
 #[inline(always)]
 fn go_on<const W: usize, const N: usize, const TRIANGLE: bool>(
     phases: &mut [u32; W],
     turns: &[u32; W],
-    (out, lacks, plain): (&mut [[f32; W]], &[[f32; W]], &mut [[f32; W]]),
+    later: &mut Later<'_, W>,
     first: usize,
 ) {
     let lanes = first..first + N;
@@ -352,14 +363,14 @@ fn go_on<const W: usize, const N: usize, const TRIANGLE: bool>(
         }
         row
     };
-    for (out, lacks) in out.iter_mut().zip(lacks) {
+    for (out, lacks) in later.out.iter_mut().zip(later.lacks) {
         let mut row = next();
         for lane in 0..N {
             row[lane] += lacks[first + lane];
         }
         out[lanes.clone()].copy_from_slice(&row);
     }
-    for plain in plain {
+    for plain in later.plain.iter_mut() {
         plain[lanes.clone()].copy_from_slice(&next());
     }
     phases[lanes].copy_from_slice(&phase);

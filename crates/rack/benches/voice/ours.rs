@@ -83,7 +83,7 @@ impl Played {
         if !self.block.is_multiple_of(STROKE_BLOCKS / 4) {
             return;
         }
-        let level = if turn / 4 % 2 == 0 { 0.8 } else { 0.0 };
+        let level = if (turn / 4).is_multiple_of(2) { 0.8 } else { 0.0 };
         for at in 0..self.gates.len() {
             if at as u64 % 4 == turn % 4 && self.players.is_empty() {
                 self.rack.apply(&Command::now(Action::Gate { module: self.gates[at], level }));

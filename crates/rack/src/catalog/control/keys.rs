@@ -19,7 +19,11 @@ pub(crate) const KIND: Kind = Kind {
     },
     reset: |build, state| by_stride!(build.stride, W => keys::<W>(state).reset()),
     tell,
-    voice_param: |build, state, voice, param| by_stride!(build.stride, W => keys::<W>(state).shaped(voice, param)),
+    voice_param: |build, state, voice, param| {
+        by_stride!(build.stride, W => {
+            keys::<W>(state).shaped(voice, param)
+        })
+    },
     bridged: false,
     bounded: true,
     ..Kind::new(SPEC, render)

@@ -12,8 +12,10 @@ use super::{Ask, Topic, argument, settable};
 const NOTES: (f32, f32) = (0.0, 135.0);
 
 /// What `/note` takes, for the text of a refusal.
-const EXPECTED: &str = "/note takes a note (60, \"C4\" or \"55Hz\"), a velocity from 0.0 to 1.0, then how long in ms, \
-     then which voice";
+const EXPECTED: &str = concat!(
+    "/note takes a note (60, \"C4\" or \"55Hz\"), a velocity from 0.0 to 1.0, ",
+    "then how long in ms, then which voice"
+);
 
 /// `/note/ID note velocity [ms [voice]]`.
 pub(super) fn note(plan: &Plan, id: &str, args: &[OscType]) -> Result<Ask, Refusal> {
