@@ -177,6 +177,9 @@ b = { type = \"vca\", in = \"a\" }
     );
     let twice = format!("segue = 1\nr = {{ type = \"ring\", x = 0 }}\n[out]\n{define}");
     assert_eq!(told(&twice), "fine");
+    let stranger =
+        format!("segue = 1\nv = {{ type = \"voice\", pitch = \"nobody\" }}\n[out]\n{VOICE}");
+    assert_eq!(told(&stranger), "[unknown_module] p.toml:2:32: error: no module 'nobody'");
 }
 
 /// Expansion is bounded before it is done.

@@ -293,6 +293,7 @@ b = { type = \"adsr\" }
         let value = [OscType::Float(220.0)];
         assert_eq!(asked("/mod/lead/pitch", &value).unwrap(), both);
         assert_eq!(asked("/mod/lead/pi*", &value).unwrap(), both);
+        assert_eq!(asked("/mod/lead*/{freq,pitch}", &value).unwrap(), both);
         let module = plan().module("lead.low").unwrap();
         let param = plan().param(module, "freq").unwrap();
         let question = Ask::Question(Topic::Param { module, param });
