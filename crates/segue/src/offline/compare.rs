@@ -10,7 +10,7 @@ use crate::exit::{Exit, Failure};
 use crate::files::journal::{JournalReader, Record};
 
 /// What was found of the blocks that were asked for.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Compared {
     /// Blocks the journal tells of.
     pub(crate) blocks: u64,

@@ -11,7 +11,7 @@ mod strike;
 mod vitals;
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -221,15 +221,28 @@ fn heard(visit: &Visit, journals: &mut Vec<PathBuf>, blocks: std::ops::Range<u64
         follow(visit, journals);
         visit.inbox.tap_cursor() >= blocks.end
     });
-    follow(visit, journals);
+    let count = blocks.end - blocks.start;
     let mut all = Compared { until: blocks.start, ..Compared::default() };
-    for path in journals {
-        match compare(path, all.until..blocks.end) {
-            Ok(found) => all = all.and(found),
-            // Its blocks are counted as not known.
-            Err(failure) => eprintln!("{}: {failure}", path.display()),
+    let (mut done, mut last) = (0, Compared::default());
+    // Which journal is the last, control may say a moment after it has begun.
+    until(JOURNAL, || {
+        follow(visit, journals);
+        while done + 1 < journals.len() {
+            all = all.and(found_in(&journals[done], all.until..blocks.end));
+            done += 1;
         }
-    }
-    all.unknown += (blocks.end - blocks.start).saturating_sub(all.blocks);
+        last = found_in(&journals[done], all.until..blocks.end);
+        all.blocks + last.blocks >= count
+    });
+    let mut all = all.and(last);
+    all.unknown += count.saturating_sub(all.blocks);
     all
+}
+
+/// What one journal tells; of one that cannot be read the blocks are counted as not known.
+fn found_in(path: &Path, blocks: std::ops::Range<u64>) -> Compared {
+    compare(path, blocks).unwrap_or_else(|failure| {
+        eprintln!("{}: {failure}", path.display());
+        Compared::default()
+    })
 }
