@@ -238,7 +238,7 @@ impl Keeper {
     }
 
     fn put_checkpoint(&mut self, slots: &[Slot], orders: &Orders) {
-        let Some((mark, state)) = newest_checkpoint(slots, orders) else { return };
+        let Some((mark, state)) = newest_checkpoint(slots, orders, u64::MAX) else { return };
         // A state from before the gap does not lead out of it; and what is in a state must be in
         // the journal before it, the closing fade for one.
         let leads_on = self.owed.is_none_or(|to_record| mark.cursor >= to_record);
@@ -258,16 +258,18 @@ impl Keeper {
     }
 }
 
-/// The newest whole checkpoint of any slot whose guest the orders name.
+/// The newest whole checkpoint, at most of block `until`, of any slot whose guest the orders name.
 pub(in crate::control) fn newest_checkpoint(
     slots: &[Slot],
     orders: &Orders,
+    until: u64,
 ) -> Option<(checkpoint::Mark, Vec<u64>)> {
     let ours =
         slots.iter().enumerate().filter(|(at, slot)| slot.generation() == orders.generation(*at));
     let mut areas: Vec<_> = ours
         .flat_map(|(_, slot)| slot.areas())
         .filter_map(|area| area.claim().map(|mark| (mark.block, area)))
+        .filter(|(block, _)| *block <= until)
         .collect();
     areas.sort_by_key(|(block, _)| std::cmp::Reverse(*block));
     areas.into_iter().find_map(|(_, area)| area.read())

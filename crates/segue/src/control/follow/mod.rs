@@ -301,11 +301,13 @@ impl Follower {
         let goes_on = orders.end().is_none();
         let Some(shelf) = self.shelf.as_ref().filter(|_| goes_on) else { return Ok(()) };
         let next = match &self.keeper {
-            Some(full) if full.is_full() => shelf.begin(slots, orders, self.record)?,
+            Some(full) if full.is_full() => {
+                shelf.begin(slots, orders, (self.block, self.record))?
+            }
             None if self.tried.elapsed() >= TRY_AGAIN => {
                 self.tried = Instant::now();
                 // Why there is none was said when it ended; that it is still so is no news.
-                shelf.begin(slots, orders, self.record).unwrap_or(None)
+                shelf.begin(slots, orders, (self.block, self.record)).unwrap_or(None)
             }
             _ => None,
         };

@@ -33,15 +33,15 @@ impl Shelf {
         Self { header, place, bytes_max }
     }
 
-    /// A journal that begins with the newest state; none if there is no state, or if the log has
-    /// not been followed as far as that, which is up to `record`.
+    /// A journal that begins with the newest state of what was followed, which is up to `block`
+    /// and `record`: what lies between would be in no journal. None if there is no such state.
     pub(super) fn begin(
         &self,
         slots: &[Slot],
         orders: &Orders,
-        record: u64,
+        (block, record): (u64, u64),
     ) -> Result<Option<Keeper>, JournalError> {
-        let Some((mark, state)) = newest_checkpoint(slots, orders) else { return Ok(None) };
+        let Some((mark, state)) = newest_checkpoint(slots, orders, block) else { return Ok(None) };
         if mark.cursor > record {
             return Ok(None);
         }

@@ -353,3 +353,31 @@ fn a_journal_that_ended_too_soon_is_followed_by_another_as_soon_as_there_can_be_
     assert!(start > 0 && tail == show.heard[start..]);
     assert_eq!(samples(&show.path("live.wav")), (0, show.heard.clone()));
 }
+
+/// Workers render ahead of what is followed: a journal that began with their newest state would
+/// leave out what lies between.
+#[test]
+fn no_block_is_lost_between_two_journals() {
+    let mut show = Show::new();
+    let (mut follower, news) = show.follower(1000);
+    for _ in 0..6 {
+        show.play(50, 2);
+        follow_all(&mut follower);
+        show.play(40, 2);
+        follower.mark(true);
+    }
+    end(follower);
+    let mut journals = vec![show.path("show.journal")];
+    journals.extend(news.try_iter().filter_map(|news| match news {
+        News::Journal(path) => Some(path),
+        _ => None,
+    }));
+    assert!(journals.len() > 2);
+    let mut until = 0;
+    for journal in &journals {
+        let (start, part) = samples(&show.rendered(journal));
+        assert!(start <= until, "nothing of {until} to {start} in {journal:?}");
+        until = start + part.len();
+    }
+    assert_eq!(until, show.heard.len());
+}

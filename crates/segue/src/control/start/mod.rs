@@ -302,7 +302,7 @@ fn tell_lost(inbox: &Inbox, memo: &mut Memo) {
 
 /// What stands where: the newest checkpoint, the log since, and what is still in the inbox.
 fn mirror(seat: &ControlSeat, plan: &Plan) -> Mirror {
-    let newest = newest_checkpoint(&seat.slots, &seat.orders);
+    let newest = newest_checkpoint(&seat.slots, &seat.orders, u64::MAX);
     let origin = || seat.origin.as_ref().and_then(Origin::read);
     let restored = newest.or_else(origin).and_then(|(mark, state)| {
         let mut rack = Rack::new(plan, &seat.settings.setup()).ok()?;
