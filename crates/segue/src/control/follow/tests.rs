@@ -363,7 +363,7 @@ fn no_block_is_lost_between_two_journals() {
     for _ in 0..6 {
         show.play(50, 2);
         follow_all(&mut follower);
-        show.play(16, 2);
+        show.play(16, 0);
         follower.mark(true);
     }
     end(follower);
