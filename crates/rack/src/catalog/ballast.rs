@@ -11,8 +11,7 @@ use crate::catalog::panel::{Panel, state_of, words_of};
 use crate::catalog::spec::{InletSpec, ModuleSpec, OutletSpec};
 
 /// The type `ballast`.
-pub(super) const KIND: Kind =
-    Kind { state_words: |_| STATE_WORDS, ..Kind::new(SPEC, render) };
+pub(super) const KIND: Kind = Kind { state_words: |_| STATE_WORDS, ..Kind::new(SPEC, render) };
 
 const SPEC: ModuleSpec = ModuleSpec {
     name: "ballast",
