@@ -14,13 +14,15 @@ use crate::catalog::spec::{InletSpec, ModuleSpec, OutletSpec};
 pub(super) const KIND: Kind = Kind { state_words: |_| STATE_WORDS, ..Kind::new(SPEC, render) };
 
 const SPEC: ModuleSpec = ModuleSpec {
-    name: "ballast",
-    aliases: &[],
-    summary: "Passes its inlet on, with what that was 131,071 frames ago. For tests of the engine.",
     inlets: &[InletSpec { name: "in", summary: "what is passed on" }],
     outlets: &[OutletSpec { name: "out", summary: "the same, and a tenth of what it was" }],
-    params: &[],
-    has_gate: false,
+    example: "osc = { type = \"osc\" }
+line = { type = \"ballast\", in = \"osc\" }
+out = { in = \"line * 0.2\" }",
+    ..ModuleSpec::named(
+        "ballast",
+        "Passes its inlet on, with what that was 131,070 frames ago. For tests of the engine.",
+    )
 };
 
 /// Frames remembered: with the place of the newest, 512 KiB.
