@@ -35,9 +35,14 @@ pub fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) ->
     if name.is_empty() || name.len() > 4 * ID_BYTES_MAX {
         return None;
     }
-    let bound = 1 + name.chars().count() / 4;
+    let length = name.chars().count();
+    let bound = 1 + length / 4;
     let mut best: Option<(usize, &'a str)> = None;
     for candidate in candidates {
+        // Every letter too many or too few is a slip: most need no table.
+        if candidate.chars().count().abs_diff(length) > bound {
+            continue;
+        }
         let slips = distance(name, candidate);
         // A one-letter name is near every other one: it must not be rewritten whole.
         let near = slips <= bound && slips < candidate.chars().count();

@@ -4,7 +4,7 @@
 //! had the hashes of a slot in lockstep eight times in a row; or, with nobody in lockstep, when
 //! the monitor names it primary because it has reached the playhead.
 
-use super::{Leave, Worker};
+use super::{Folded, Leave, WHOLE_WORDS, Worker};
 use crate::instrument::Instrument;
 use crate::memory::checkpoint::{Area, Mark};
 use crate::memory::orders::{Found, LOG_DEPTH};
@@ -55,7 +55,9 @@ impl<I: Instrument> Worker<I> {
         for (block, hash) in trusted {
             let agreed = areas.iter().filter(|(mark, _)| mark.block == block);
             let found = agreed.filter_map(|(_, area)| area.read()).find(|(mark, state)| {
-                hash::words(mark.block, state) == hash && self.is_usable(*mark)
+                // A larger one was agreed on by its digests: the area proves itself alone.
+                state.len() > WHOLE_WORDS && self.is_usable(*mark)
+                    || hash::words(mark.block, state) == hash && self.is_usable(*mark)
             });
             if let Some((mark, state)) = found
                 && self.instrument.restore(&state).is_ok()
@@ -97,6 +99,7 @@ impl<I: Instrument> Worker<I> {
 
     fn begin_at(&mut self, mark: Mark) {
         self.next = mark.block;
+        self.folded = Folded { from: mark.block, hash: 0 };
         self.cursor = mark.cursor;
         self.enter(Phase::Joining);
     }

@@ -22,6 +22,13 @@ const RECORDS_MAX: usize = COMMANDS_PER_BLOCK + 8;
 /// Parts the state is cut into for the digest; each block hashes one.
 const DIGEST_PARTS: u64 = 64;
 
+/// Words of a part at most, 64 KiB: a larger state has more parts, and a block never hashes more.
+const PART_WORDS_MAX: u64 = 1 << 13;
+
+/// Words of a state that is hashed as a whole in one block, 1 MiB. What is larger would make that
+/// block late: of it the digests since the last checkpoint stand for the whole.
+const WHOLE_WORDS: usize = 1 << 17;
+
 /// Blocks between two checkpoints of a state up to 1 MiB.
 const CHECKPOINT_BLOCKS: u64 = 16;
 
@@ -83,6 +90,8 @@ pub struct Worker<I> {
     agree: (u64, u64),
     /// How often it has hashed its state.
     hashes: usize,
+    /// The digests since the block of the last checkpoint, hashed one into the next.
+    folded: Folded,
     /// Resets of parts that are told, how often another one began, and the last.
     resets: (u64, usize, Option<Reset>),
     samples: Box<[f32]>,
@@ -109,6 +118,7 @@ impl<I: Instrument> Worker<I> {
             cursor,
             agree: (0, 0),
             hashes: 0,
+            folded: Folded { from: block, hash: 0 },
             resets: (0, 0, None),
             instrument,
             shape,
@@ -191,6 +201,7 @@ impl<I: Instrument> Worker<I> {
             digest: digest(block, self.instrument.state()),
             render_ns: clock().saturating_sub(began),
         };
+        self.folded.hash = hash::words(self.folded.hash, &[facts.digest]);
         block::put_facts(&mut self.entry, facts);
         place.write(block, self.parts.generation, &self.entry);
         self.next += 1;
@@ -254,19 +265,22 @@ impl<I: Instrument> Worker<I> {
     /// Writes a checkpoint when one is due: a standby always, the primary when no standby has
     /// done so for a while.
     fn write_checkpoint(&mut self) {
-        let state = self.instrument.state();
-        let every = CHECKPOINT_BLOCKS * state.len().div_ceil(1 << 17).max(1) as u64;
+        let every = checkpoint_blocks(self.instrument.state().len());
         if !self.next.is_multiple_of(every) {
             return;
         }
+        let hash = self.state_hash(every);
         if self.phase != Phase::Lockstep {
-            self.compare_states(hash::words(self.next, state));
+            hash.into_iter().for_each(|hash| self.compare_states(hash));
             return;
         }
+        let state = self.instrument.state();
         let Parts { orders, slots, slot, .. } = &self.parts;
         let place = &slots[*slot];
-        place.set_state_hash(self.hashes, self.next, hash::words(self.next, state));
-        self.hashes += 1;
+        if let Some(hash) = hash {
+            place.set_state_hash(self.hashes, self.next, hash);
+            self.hashes += 1;
+        }
         if orders.primary() == Some(*slot) && self.is_spared(every) {
             return;
         }
@@ -297,6 +311,19 @@ impl<I: Instrument> Worker<I> {
         place.set_crumb(Crumb::Idle, self.next);
     }
 
+    /// What stands for the whole state before the next block, where two workers can be compared:
+    /// its hash, or that of all digests in the `every` blocks since the last checkpoint; none
+    /// where not all of those are known.
+    fn state_hash(&mut self, every: u64) -> Option<u64> {
+        let fresh = Folded { from: self.next, hash: 0 };
+        let folded = std::mem::replace(&mut self.folded, fresh);
+        let state = self.instrument.state();
+        if state.len() <= WHOLE_WORDS {
+            return Some(hash::words(self.next, state));
+        }
+        (folded.from + every == self.next).then_some(folded.hash)
+    }
+
     /// Whether a standby writes checkpoints often enough for the primary to be spared.
     fn is_spared(&self, every: u64) -> bool {
         let Parts { orders, slots, slot, .. } = &self.parts;
@@ -309,6 +336,26 @@ impl<I: Instrument> Worker<I> {
     }
 }
 
+/// Digests of consecutive blocks.
+#[derive(Clone, Copy, Debug)]
+struct Folded {
+    /// The first of the blocks.
+    from: u64,
+    hash: u64,
+}
+
+/// Blocks between two checkpoints of a state of so many words; of a large one as many at least as
+/// its digest has parts.
+fn checkpoint_blocks(words: usize) -> u64 {
+    let blocks = CHECKPOINT_BLOCKS * words.div_ceil(1 << 17).max(1) as u64;
+    if words <= WHOLE_WORDS { blocks } else { blocks.max(digest_parts(words)) }
+}
+
+/// Parts of the digest of a state of so many words.
+fn digest_parts(words: usize) -> u64 {
+    DIGEST_PARTS.max((words as u64).div_ceil(PART_WORDS_MAX))
+}
+
 /// Whether joiners may need the checkpoint of this block because two have agreed on it.
 fn is_trusted(orders: &Orders, block: u64, playhead: u64) -> bool {
     let Some((newest, _)) = orders.trusted() else { return false };
@@ -316,9 +363,34 @@ fn is_trusted(orders: &Orders, block: u64, playhead: u64) -> bool {
     block == newest || former.is_some_and(|(former, _)| block == former)
 }
 
-/// Hash of one 64th of the state, another one each block.
+/// Hash of one part of the state, another one each block.
 fn digest(block: u64, state: &[u64]) -> u64 {
-    let part = (block % DIGEST_PARTS) as usize;
-    let bound = |part: usize| state.len() * part / DIGEST_PARTS as usize;
+    let parts = digest_parts(state.len());
+    let part = (block % parts) as usize;
+    let bound = |part: usize| state.len() * part / parts as usize;
     hash::words(block, &state[bound(part)..bound(part + 1)])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{PART_WORDS_MAX, WHOLE_WORDS, checkpoint_blocks, digest, digest_parts};
+
+    /// Whatever is wrong in a state is in a digest before the next checkpoint, and no block hashes
+    /// more than its share.
+    #[test]
+    fn every_word_of_a_state_of_any_size_is_digested_between_two_checkpoints() {
+        for words in [64, 5_000, WHOLE_WORDS, WHOLE_WORDS + 1, 3 << 17, (1 << 20) - 7, 1 << 22] {
+            let (parts, every) = (digest_parts(words), checkpoint_blocks(words));
+            assert!(words.div_ceil(parts as usize) <= PART_WORDS_MAX as usize);
+            assert!(words <= WHOLE_WORDS || every >= parts, "{words} words: {every}, {parts}");
+            let mut state = vec![7; words];
+            for wrong in [0, words / 3, words - 1] {
+                let before: Vec<u64> = (0..parts).map(|block| digest(block, &state)).collect();
+                state[wrong] ^= 1 << 40;
+                let after: Vec<u64> = (0..parts).map(|block| digest(block, &state)).collect();
+                let differ = before.iter().zip(&after).filter(|(a, b)| a != b).count();
+                assert_eq!(differ, 1, "word {wrong} of {words}");
+            }
+        }
+    }
 }

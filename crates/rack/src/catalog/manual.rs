@@ -11,8 +11,8 @@ pub fn manual() -> String {
         "# Modules\n\nGenerated from the catalog: `segue modules` prints the same. A bare \
         number is in the unit\ngiven; `segue check` tells what does not fit.\n"
             .to_string();
-    // `fault` is no instrument: it is there for the tests of the engine only.
-    for spec in catalog().iter().filter(|spec| spec.name != "fault") {
+    // No instruments: these are there for the tests of the engine only.
+    for spec in catalog().iter().filter(|spec| !["fault", "ballast"].contains(&spec.name)) {
         section(spec, &mut text);
     }
     text

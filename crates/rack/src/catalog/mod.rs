@@ -3,6 +3,8 @@
 //! A type is one file here (its panel, and how its kernel is called) and one in `dsp` (its
 //! sound); docs/adding-a-module.md walks through one.
 
+#[cfg(feature = "fault")]
+mod ballast;
 mod control;
 mod effects;
 #[cfg(feature = "fault")]
@@ -39,6 +41,8 @@ const KINDS: &[Kind] = &[
     mixing::out::KIND,
     #[cfg(feature = "fault")]
     fault::KIND,
+    #[cfg(feature = "fault")]
+    ballast::KIND,
 ];
 
 /// Their panels.

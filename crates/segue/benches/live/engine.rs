@@ -30,6 +30,13 @@ const SHAPE: Shape = Shape { slots: 2, channels: 2, rate: 48_000, state_words: 1
 /// How long a block lasts.
 pub(crate) const BLOCK_NS: u64 = SHAPE.block_ns();
 
+/// Words of the room for a state that is asked for.
+fn state_words(arguments: &[&str]) -> usize {
+    let asked = arguments.windows(2).find(|two| two[0] == "--state").map(|two| two[1]);
+    let mib = asked.map(|text| text.strip_suffix("MiB").expect("in MiB").parse::<usize>());
+    mib.map_or(SHAPE.state_words, |mib| mib.expect("a number") << 17)
+}
+
 /// The tree's first patch.
 pub(crate) fn first_patch() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../patches/first.toml")
@@ -99,6 +106,7 @@ impl Engine {
         let mut regions = regions.into_iter();
         let mut next = || regions.next().expect("a region");
         let fits = "regions of this build";
+        let shape = Shape { state_words: state_words(arguments), ..SHAPE };
         // In the order the door hands them out.
         let (orders, status) = (Orders::new(next()), Status::new(next()));
         let (inbox, tap, _plans) = (Inbox::new(next()), Tap::new(next(), &SHAPE), next());
@@ -109,7 +117,7 @@ impl Engine {
             status: status.expect(fits),
             inbox: inbox.expect(fits),
             tap: tap.expect(fits),
-            slots: (0..SHAPE.slots).map(|_| Slot::new(next(), &SHAPE).expect(fits)).collect(),
+            slots: (0..SHAPE.slots).map(|_| Slot::new(next(), &shape).expect(fits)).collect(),
             folder,
         }
     }

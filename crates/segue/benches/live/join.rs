@@ -19,18 +19,26 @@ const TIMES: u64 = 12;
 const REST: u64 = 375;
 /// Groups of sixteen voices that take about a third of a block to render.
 const GROUPS: usize = 50;
+/// The same beside a large state, which takes its share of a block to hash.
+const GROUPS_BESIDE: usize = 20;
+/// Modules of half a MiB of state each, which fill 64 MiB but for what the voices need.
+const BALLAST: usize = 127;
+/// Blocks until there is sound in all of their state.
+const FULL: u64 = 2100;
 
 pub(crate) fn measure() {
     let folder = tempfile::tempdir().expect("a folder");
-    let many = many_voices(&folder);
+    let many = patch(&folder, GROUPS, 0);
     for room in ["1MiB", "64MiB"] {
         kill(&format!("{} voices, room for {room}", GROUPS * 16), &many, room);
     }
+    let full = patch(&folder, GROUPS_BESIDE, BALLAST);
+    kill(&format!("{} voices and {BALLAST} ballasts", GROUPS_BESIDE * 16), &full, "64MiB");
 }
 
 fn kill(name: &str, patch: &std::path::Path, room: &str) {
     let engine = Engine::start(patch, &["--lead", "4", "--state", room]);
-    engine.play_on(REST);
+    engine.play_on(FULL);
     let counters = [Counter::NoneReads, Counter::Late, Counter::RoleChanges, Counter::Anchors];
     let before = counters.map(|it| engine.counter(it));
     let mut again = [Vec::new(), Vec::new()];
@@ -74,19 +82,24 @@ fn state_and_load(engine: &Engine) -> (usize, f64) {
     (words.unwrap_or(0), 100.0 * middle as f64 / BLOCK_NS as f64)
 }
 
-/// Saws in groups of sixteen, each group with a filter that a saw moves.
-fn many_voices(folder: &TempDir) -> PathBuf {
+/// Saws in groups of sixteen, each group with a filter that a saw moves, and a row of ballast.
+fn patch(folder: &TempDir, groups: usize, ballast: usize) -> PathBuf {
     let mut text = "segue = 1\n".to_owned();
     let mut sum = Vec::new();
-    for group in 0..GROUPS {
+    for group in 0..groups {
         let saws = format!("shape = 'saw', freq = {}, voices = 16, spread = 9", 60 + 7 * group);
         let filter = format!("in = 'o{group}', cutoff = '900 + o0 * 0.1oct'");
         writeln!(text, "o{group} = {{ type = 'osc', {saws} }}").expect("a string takes it");
         writeln!(text, "f{group} = {{ type = 'biquad', {filter} }}").expect("a string takes it");
         sum.push(format!("f{group} * 0.005"));
     }
+    for number in 0..ballast {
+        let line = format!("type = 'ballast', in = 'f{}'", number % groups);
+        writeln!(text, "b{number} = {{ {line} }}").expect("a string takes it");
+        sum.push(format!("b{number} * 0.0005"));
+    }
     write!(text, "[out]\nin = \"{}\"\n", sum.join(" + ")).expect("a string takes it");
-    let path = folder.path().join("voices.toml");
+    let path = folder.path().join(format!("{groups}-{ballast}.toml"));
     std::fs::write(&path, text).expect("a patch is written");
     path
 }

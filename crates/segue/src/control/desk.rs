@@ -19,7 +19,7 @@ use super::clock::FrameClock;
 use super::mirror::Mirror;
 use super::sockets::{Sender, Senders};
 use super::verdicts::{Crier, Told};
-use crate::osc::address::{self, Ask, EngineAsk, RecordAsk, Revived};
+use crate::osc::address::{self, Ask, EngineAsk, Patience, RecordAsk, Revived};
 use crate::osc::decode::{self, Group};
 use crate::osc::refusal::{Code, Refusal};
 use crate::osc::time::When;
@@ -121,7 +121,12 @@ impl Desk {
     pub(crate) fn packet(&mut self, sender: Sender, packet: &[u8], now: Moment) {
         self.inbox.add(Count::Received, 1);
         match decode::decode(packet) {
-            Ok(groups) => groups.into_iter().for_each(|group| self.group(sender, group, now)),
+            Ok(groups) => {
+                let mut patience = Patience::default();
+                for group in groups {
+                    self.group(sender, group, now, &mut patience);
+                }
+            }
             Err(error) => {
                 let message = OscMessage { addr: String::new(), args: Vec::new() };
                 self.refuse(sender, &message, &Refusal::new(Code::WrongType, error.to_string()));
@@ -168,7 +173,7 @@ impl Desk {
     }
 
     /// One group: what it asks of the rack goes as a whole, all else in its place.
-    fn group(&mut self, sender: Sender, group: Group, now: Moment) {
+    fn group(&mut self, sender: Sender, group: Group, now: Moment, patience: &mut Patience) {
         let Group { time, messages, bundled } = group;
         let when = time.seen_from(now.wall);
         let first_free = self.orders.sealed() * BLOCK_FRAMES as u64;
@@ -189,7 +194,7 @@ impl Desk {
         let mut batch = Batch { due, late, commands: Vec::new(), asked_by: Vec::new() };
         for message in messages {
             match message {
-                Ok(message) => self.message(sender, message, &mut batch),
+                Ok(message) => self.message(sender, message, &mut batch, patience),
                 Err(bad) => {
                     let message = OscMessage { addr: bad.address, args: Vec::new() };
                     self.refuse(sender, &message, &Refusal::new(Code::WrongType, bad.what));
@@ -203,8 +208,16 @@ impl Desk {
         self.submit(sender, &mut batch);
     }
 
-    fn message(&mut self, sender: Sender, message: OscMessage, batch: &mut Batch) {
-        match address::expand(&self.plan, message.clone()) {
+    fn message(
+        &mut self,
+        sender: Sender,
+        message: OscMessage,
+        batch: &mut Batch,
+        patience: &mut Patience,
+    ) {
+        // Nor is a packet of thousands of messages a hang.
+        super::beat(&self.inbox);
+        match address::expand(&self.plan, message.clone(), patience) {
             Ok(expanded) => {
                 for message in expanded {
                     match address::resolve(&self.plan, &message) {

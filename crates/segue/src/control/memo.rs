@@ -13,6 +13,8 @@ const PROBLEMS_MAX: usize = 16;
 pub(crate) struct Memo {
     /// Name of the patch.
     pub(crate) patch: String,
+    /// Text of the patch, for a journal that has to begin when there is none to take it from.
+    pub(crate) text: String,
     /// Ids of its modules, in the order of the plan.
     pub(crate) modules: Vec<String>,
     /// The show that is gone on with.
@@ -51,14 +53,14 @@ impl Memo {
         serde_json::from_slice(&inbox.memo()?).ok()
     }
 
-    /// Leaves this memo. Where it is too long, the ids are left out: the plan has them as well.
+    /// Leaves this memo. Where it is too long, the text is left out, then the ids: the plan has
+    /// them as well.
     pub(crate) fn write(&self, inbox: &Inbox) {
         let bytes = |memo: &Self| serde_json::to_vec(memo).unwrap_or_default();
-        if !inbox.write_memo(&bytes(self)) {
-            let short = Self { modules: Vec::new(), ..self.clone() };
-            // Without them it is a few paths and sentences, far below the bound.
-            let _ = inbox.write_memo(&bytes(&short));
-        }
+        let untold = Self { text: String::new(), ..self.clone() };
+        let short = Self { modules: Vec::new(), ..untold.clone() };
+        // The shortest is a few paths and sentences, far below the bound.
+        let _ = [self, &untold, &short].iter().any(|memo| inbox.write_memo(&bytes(memo)));
     }
 
     /// Adds a problem, once.
@@ -87,6 +89,10 @@ mod tests {
         memo.write(&inbox);
         assert_eq!(Memo::read(&inbox), Some(memo.clone()));
         assert_eq!(memo.problems.len(), 1);
+        memo.text = "x".repeat(1 << 20);
+        memo.modules = vec!["osc".to_owned()];
+        memo.write(&inbox);
+        assert_eq!(Memo::read(&inbox).unwrap().modules, memo.modules);
         memo.modules = vec!["x".repeat(1 << 20)];
         memo.write(&inbox);
         assert_eq!(Memo::read(&inbox).unwrap().patch, "first");

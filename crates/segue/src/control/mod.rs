@@ -20,7 +20,7 @@ use std::path::{Path, PathBuf};
 use std::sync::mpsc;
 use std::time::{Duration, Instant, SystemTime};
 
-use segue_lockstep::memory::inbox::Count;
+use segue_lockstep::memory::inbox::{Count, Inbox};
 use segue_sys::process::confine;
 
 use crate::cli::settings::{JournalChoice, Settings};
@@ -62,7 +62,7 @@ fn run(seat: ControlSeat) -> Result<Exit, Failure> {
         keep_to_folders(&seat.settings);
         beginning
     };
-    let Beginning { plan, mirror, memo, keeper, recorder, mark } = beginning;
+    let Beginning { plan, mirror, memo, journal, recorder, mark } = beginning;
     memo.write(&seat.inbox);
     let (news_out, news) = mpsc::channel();
     let (orders_out, orders_in) = mpsc::channel();
@@ -73,7 +73,7 @@ fn run(seat: ControlSeat) -> Result<Exit, Failure> {
         inbox: seat.inbox.clone(),
         slots: seat.slots.clone(),
     };
-    let follower = Follower::new(sources, mark, keeper, recorder, news_out);
+    let follower = Follower::new(sources, mark, journal, recorder, news_out);
     let builder = std::thread::Builder::new().name("segue-follow".to_owned());
     let thread = builder
         .spawn(move || follower.run(&orders_in))
@@ -127,6 +127,11 @@ fn is_confined() -> bool {
     true
 }
 
+/// Says that control lives; nobody else writes this word.
+fn beat(inbox: &Inbox) {
+    inbox.set_beat(inbox.beat().wrapping_add(1));
+}
+
 /// Serves until the show has ended.
 fn serve(
     mut seat: ControlSeat,
@@ -139,14 +144,12 @@ fn serve(
     let began = Instant::now();
     let mut drops_at = began;
     drops.since(sockets.udp());
-    let mut beat = 0_u64;
     loop {
         let now = Moment { wall: SystemTime::now(), steady: began.elapsed() };
         desk.turn(now);
         for incoming in sockets.receive() {
             // Not once a turn: a flood makes long turns, and is no hang.
-            beat += 1;
-            seat.inbox.set_beat(beat);
+            beat(&seat.inbox);
             match incoming {
                 Incoming::Packet(sender, packet) => desk.packet(sender, &packet, now),
                 Incoming::Broken(sender, error) => {
@@ -156,8 +159,7 @@ fn serve(
             // In the order of asking: an answer does not wait for the packets behind it.
             clerk.run_errands(&mut desk, &mut sockets, &seat);
         }
-        beat += 1;
-        seat.inbox.set_beat(beat);
+        beat(&seat.inbox);
         desk.turn(now);
         desk.look_at(&seat.slots);
         clerk.run_errands(&mut desk, &mut sockets, &seat);

@@ -184,6 +184,10 @@ impl Clerk {
                         self.complain(problem);
                     }
                 }
+                if self.memo.journal.is_none() {
+                    let text = "what was played since it ended is in none";
+                    self.complain(format!("the journal goes on in {}; {text}", path.display()));
+                }
                 self.memo.journal = Some(path);
             }
             News::JournalFailed(why) => {

@@ -10,7 +10,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::io;
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 /// Bytes before the first sample.
@@ -209,6 +209,15 @@ impl WavWriter {
     /// Waits until what was written is on the disk.
     pub(crate) fn sync(&self) -> Result<(), WavError> {
         self.file.sync_data().map_err(|source| WavError::Io { path: self.path.clone(), source })
+    }
+
+    /// Whether the file is still in a folder: one that was deleted is lost with this process.
+    pub(crate) fn still_there(&self) -> Result<(), WavError> {
+        let fail = |source| WavError::Io { path: self.path.clone(), source };
+        match self.file.metadata().map_err(fail)?.nlink() {
+            0 => Err(fail(io::Error::new(io::ErrorKind::NotFound, "it was deleted"))),
+            _ => Ok(()),
+        }
     }
 
     fn append_chunk(&mut self, samples: &[f32]) -> Result<(), WavError> {

@@ -10,7 +10,7 @@ use crate::exit::{Exit, Failure};
 use crate::files::journal::{JournalReader, Record};
 
 /// What was found of the blocks that were asked for.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Compared {
     /// Blocks the journal tells of.
     pub(crate) blocks: u64,
@@ -22,12 +22,26 @@ pub(crate) struct Compared {
     pub(crate) concealed: u64,
     /// Blocks that were played and cannot be rendered: the journal has a gap before them.
     pub(crate) unknown: u64,
+    /// Behind the last block the journal tells of.
+    pub(crate) until: u64,
 }
 
 impl Compared {
     /// Whether all of it is known, and nobody can have heard anything.
     pub(crate) fn is_flawless(&self) -> bool {
         self.blocks > 0 && self.differing + self.concealed + self.unknown == 0
+    }
+
+    /// With what was found in the journal that follows.
+    pub(crate) fn and(self, next: Self) -> Self {
+        Self {
+            blocks: self.blocks + next.blocks,
+            differing: self.differing + next.differing,
+            first_difference: self.first_difference.or(next.first_difference),
+            concealed: self.concealed + next.concealed,
+            unknown: self.unknown + next.unknown,
+            until: self.until.max(next.until),
+        }
     }
 
     fn take(&mut self, block: u64, rendered: u64, played: u64) {
@@ -62,6 +76,7 @@ pub(crate) fn compare(path: &Path, blocks: Range<u64>) -> Result<Compared, Failu
             Record::Hashes(hashes) => {
                 for (block, hash) in hashes.iter().filter(|(block, _)| blocks.contains(block)) {
                     compared.blocks += 1;
+                    compared.until = block + 1;
                     if owed || block < player.block() {
                         compared.unknown += 1;
                     } else {
@@ -72,6 +87,7 @@ pub(crate) fn compare(path: &Path, blocks: Range<u64>) -> Result<Compared, Failu
             Record::Concealed(block) if blocks.contains(&block) => {
                 compared.blocks += 1;
                 compared.concealed += 1;
+                compared.until = block + 1;
             }
             _ => {}
         }

@@ -13,7 +13,7 @@ use super::{build, patch, score};
 use crate::cli::RenderArgs;
 use crate::cli::output::tell;
 use crate::exit::{Exit, Failure};
-use crate::files::journal::{Damage, Header, JournalError, JournalReader, Record};
+use crate::files::journal::{Damage, Header, JournalError, JournalReader, Record, Sequence};
 
 /// What a render found out.
 #[derive(Debug, Default)]
@@ -123,8 +123,16 @@ impl Replay {
     fn run(&mut self, journal: &mut JournalReader) -> Result<(), Failure> {
         // Where a state is owed: at the beginning of a later part, and behind a gap.
         let mut owed = journal.header().start_block > 0;
+        let mut sequence = Sequence::new(journal.header().start_block);
         while !self.output.is_complete(self.player.block()) {
-            match journal.next() {
+            let next = journal.next();
+            if let Ok(Some(record)) = &next
+                && let Err(what) = sequence.follow(record)
+            {
+                self.findings.damage = Some(journal.damaged(what));
+                break;
+            }
+            match next {
                 Ok(Some(Record::Checkpoint(checkpoint))) => {
                     if owed {
                         let bad = |error| {

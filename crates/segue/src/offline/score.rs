@@ -7,7 +7,7 @@ use std::time::Duration;
 use segue_rack::{Action, Command, Plan};
 
 use crate::exit::{Exit, Failure};
-use crate::osc::address::{self, Ask, EngineAsk, Revived};
+use crate::osc::address::{self, Ask, EngineAsk, Patience, Revived};
 use crate::osc::text::{self, Line};
 
 /// The commands of the file at `path` (`-` is standard input) in the order of time.
@@ -61,7 +61,8 @@ pub(super) fn frame_of(at: Duration, rate: u32) -> u64 {
 }
 
 fn actions(plan: &Plan, line: Line, mut remark: impl FnMut(String)) -> Result<Vec<Action>, String> {
-    let messages = address::expand(plan, line.message).map_err(|it| it.to_string())?;
+    let messages = address::expand(plan, line.message, &mut Patience::default());
+    let messages = messages.map_err(|it| it.to_string())?;
     let mut actions = Vec::new();
     for message in messages {
         match address::resolve(plan, &message) {

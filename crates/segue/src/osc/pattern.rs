@@ -8,10 +8,14 @@ pub(crate) fn is_pattern(address: &str) -> bool {
     address.contains(['?', '*', '[', ']', '{', '}'])
 }
 
-/// Whether `pattern` means `address`.
-pub(crate) fn matches(pattern: &str, address: &str) -> bool {
-    let mut steps = STEPS_MAX;
-    step(pattern.as_bytes(), address.as_bytes(), &mut steps)
+/// Whether `pattern` means `address`; what that took is taken from `steps`, and when those are
+/// gone it means nothing any more.
+pub(crate) fn matches(pattern: &str, address: &str, steps: &mut u32) -> bool {
+    let most = STEPS_MAX.min(*steps);
+    let mut left = most;
+    let hit = step(pattern.as_bytes(), address.as_bytes(), &mut left);
+    *steps -= most - left;
+    hit
 }
 
 fn step(pattern: &[u8], address: &[u8], steps: &mut u32) -> bool {
@@ -81,7 +85,9 @@ fn class(class: &[u8], byte: u8) -> bool {
 mod tests {
     use proptest::prelude::proptest;
 
-    use super::matches;
+    fn matches(pattern: &str, address: &str) -> bool {
+        super::matches(pattern, address, &mut { u32::MAX })
+    }
 
     #[test]
     fn patterns_mean_what_osc_says() {
@@ -107,6 +113,15 @@ mod tests {
     fn a_pattern_made_to_be_slow_ends() {
         // 2^30 ways to fail, were they all tried.
         assert!(!matches(&("*a".repeat(30) + "b"), &"a".repeat(200)));
+    }
+
+    #[test]
+    fn what_is_tried_is_taken_from_what_may_be_tried() {
+        let mut steps = 1500;
+        let mut look = || super::matches(&("*a".repeat(30) + "b"), &"a".repeat(200), &mut steps);
+        assert!(!look() && !look());
+        assert_eq!(steps, 0);
+        assert!(!super::matches("/a", "/a", &mut steps), "nothing is tried any more");
     }
 
     proptest! {

@@ -170,3 +170,43 @@ fn a_full_disk_ends_the_recording_and_not_the_music() {
     let heard = &wav[WAV_HEADER_BYTES..];
     assert_eq!(heard, &again[WAV_HEADER_BYTES..][..heard.len()], "as far as it goes");
 }
+
+/// Both are said within a moment, and what is played from then on is in a journal again; also by
+/// a control that comes when there is no journal at all.
+#[test]
+fn files_deleted_while_they_are_written_are_said_and_the_journal_begins_again() {
+    let engine = Start::new().arg(patch("demo.toml")).play();
+    let client = Client::new(engine.port());
+    let remove = |name: &str| std::fs::remove_file(engine.folder.path().join(name));
+    remove("live.wav").expect("it is there");
+    remove("show.journal").expect("it is there");
+    let begun = |status: &Value| status["recording"].is_null() && status["journal"].is_string();
+    let status = engine.wait("a journal has begun again", |status| {
+        begun(status) && status["problems"].to_string().contains("the journal goes on in")
+    });
+    let problems = status["problems"].to_string();
+    for name in ["live.wav: it was deleted", "show.journal: it was deleted"] {
+        assert!(problems.contains(name), "{problems}");
+    }
+    remove("show.journal").expect("it is there again");
+    crate::engine::send_signal(status["control"]["pid"].as_u64(), rustix::process::Signal::KILL);
+    engine.wait("so it is with the next control", |status| {
+        begun(status) && status["problems"].to_string().contains("No such file")
+    });
+    let started = client.ask("/record/start", &[rosc::OscType::String("after".into())]);
+    assert_eq!(started.addr, "/done", "{started:?}");
+    for round in 0..20 {
+        client.send("/gate/bass_env", &[rosc::OscType::Int(round % 2)]);
+        engine.play_on(50);
+    }
+    let ended = engine.stop();
+    assert_eq!(ended.status.code(), Some(0), "{}", ended.log);
+    let folder = ended.folder.path();
+    let output = run(&["render", "show.journal", "-o", "again.wav"], folder);
+    assert!(output.status.success(), "{}", said(&output));
+    let file = |name: &str| std::fs::read(folder.join(name)).expect("a file");
+    let (again, take) = (file("again.wav"), file("show/recordings/after.wav"));
+    let first = |wav: &[u8]| u64::from_le_bytes(wav[62..70].try_into().expect("eight")) as usize;
+    let at = WAV_HEADER_BYTES + (first(&take) - first(&again)) * 8;
+    assert!(take.len() > 100_000 && again[at..] == take[WAV_HEADER_BYTES..]);
+}

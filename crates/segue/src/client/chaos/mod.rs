@@ -11,13 +11,16 @@ mod strike;
 mod vitals;
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
+use rustix::process::Signal;
 use segue_lockstep::memory::status::{Counter, Fact};
 use segue_lockstep::snapshot::Health;
 use segue_sys::clock;
+use segue_sys::event::Signals;
+use segue_sys::process;
 
 use super::status::{Seen, pause};
 use super::visit;
@@ -46,7 +49,9 @@ pub(crate) fn chaos(args: &ChaosArgs) -> Result<ExitCode, Failure> {
     let every = args.every.unwrap_or(Duration::from_secs(1));
     let blows = campaign(seed, &faults, length, every);
     let visit = visit(&args.engine)?;
-    journal(&visit)?;
+    let mut journals = vec![journal(&visit)?];
+    let signals = Signals::catch(&[Signal::INT, Signal::TERM].map(Signal::as_raw))
+        .map_err(|error| Failure::new(Exit::Bug, format!("no signals: {error}")))?;
     if !until(HEALING, || is_whole(&visit)) {
         let problems = Seen::look(&visit).snapshot.problems.join("; ");
         let text = format!("the engine is not whole to begin with: {problems}");
@@ -60,16 +65,30 @@ pub(crate) fn chaos(args: &ChaosArgs) -> Result<ExitCode, Failure> {
     let mut report = Report::begin(seed, Toll::of(&visit));
     let from = visit.orders.playhead();
     for blow in &blows {
-        if !wait_for(&visit, from, blow.at) {
-            return Err(Failure::new(Exit::Unavailable, "the engine has ended meanwhile"));
+        let is_asked_to_end = || {
+            follow(&visit, &mut journals);
+            signals.take().is_some()
+        };
+        match wait_for(&visit, from, blow.at, is_asked_to_end) {
+            Waited::Long => {}
+            Waited::Ended => {
+                return Err(Failure::new(Exit::Unavailable, "the engine has ended meanwhile"));
+            }
+            Waited::Interrupted => {
+                eprintln!("asked to end: what was done so far is reported");
+                break;
+            }
         }
         let struck = hurt(&visit, blow, poison.as_mut())?;
         report.deaths(&visit.status.deaths());
+        follow(&visit, &mut journals);
         if !report.struck(&struck) {
             break;
         }
     }
-    report.end(Toll::of(&visit), heard(&visit, from..visit.orders.playhead())?);
+    // Asked a second time it ends at once.
+    process::unblock_signals();
+    report.end(Toll::of(&visit), heard(&visit, &mut journals, from..visit.orders.playhead()));
     report.show(args.json);
     Ok(if report.is_unheard() { Exit::Done } else { Exit::No }.into())
 }
@@ -108,15 +127,35 @@ fn journal(visit: &Visit) -> Result<PathBuf, Failure> {
     Ok(folder.join(path))
 }
 
-/// Waits until the music is so far from block `from`; false if the engine has ended.
-fn wait_for(visit: &Visit, from: u64, at: Duration) -> bool {
+/// How a wait ended.
+enum Waited {
+    /// It was as long as was asked for.
+    Long,
+    /// The engine has ended.
+    Ended,
+    /// Somebody wants no more of it.
+    Interrupted,
+}
+
+/// Waits until the music is so far from block `from`.
+fn wait_for(
+    visit: &Visit,
+    from: u64,
+    at: Duration,
+    mut is_asked_to_end: impl FnMut() -> bool,
+) -> Waited {
     let blocks = at.as_secs_f64() * f64::from(visit.shape.rate) / 64.0;
-    while visit.orders.playhead() < from + blocks as u64 {
+    loop {
+        if is_asked_to_end() {
+            return Waited::Interrupted;
+        }
+        if visit.orders.playhead() >= from + blocks as u64 {
+            return Waited::Long;
+        }
         if visit.ended(LOOK_EVERY) {
-            return false;
+            return Waited::Ended;
         }
     }
-    true
 }
 
 fn hurt(visit: &Visit, blow: &Blow, poison: Option<&mut Poison>) -> Result<Struck, Failure> {
@@ -170,16 +209,40 @@ fn until(patience: Duration, mut is_so: impl FnMut() -> bool) -> bool {
     true
 }
 
-/// What was heard, once the journal has all of it.
-fn heard(visit: &Visit, blocks: std::ops::Range<u64>) -> Result<Compared, Failure> {
-    let count = blocks.end - blocks.start;
-    let mut compared = Ok(Compared::default());
+/// Takes note of the journal that is written by now: one that is full, or was deleted, is followed
+/// by another.
+fn follow(visit: &Visit, journals: &mut Vec<PathBuf>) {
+    journals.extend(journal(visit).ok().filter(|path| journals.last() != Some(path)));
+}
+
+/// What was heard, once the journals have all of it; `journals` are those that were written so far.
+fn heard(visit: &Visit, journals: &mut Vec<PathBuf>, blocks: std::ops::Range<u64>) -> Compared {
     until(JOURNAL, || {
-        compared = journal(visit).and_then(|path| compare(&path, blocks.clone()));
-        !matches!(&compared, Ok(compared) if compared.blocks < count)
+        follow(visit, journals);
+        visit.inbox.tap_cursor() >= blocks.end
     });
-    compared.map(|mut compared| {
-        compared.unknown += count.saturating_sub(compared.blocks);
-        compared
+    let count = blocks.end - blocks.start;
+    let mut all = Compared { until: blocks.start, ..Compared::default() };
+    let (mut done, mut last) = (0, Compared::default());
+    // Which journal is the last, control may say a moment after it has begun.
+    until(JOURNAL, || {
+        follow(visit, journals);
+        while done + 1 < journals.len() {
+            all = all.and(found_in(&journals[done], all.until..blocks.end));
+            done += 1;
+        }
+        last = found_in(&journals[done], all.until..blocks.end);
+        all.blocks + last.blocks >= count
+    });
+    let mut all = all.and(last);
+    all.unknown += count.saturating_sub(all.blocks);
+    all
+}
+
+/// What one journal tells; of one that cannot be read the blocks are counted as not known.
+fn found_in(path: &Path, blocks: std::ops::Range<u64>) -> Compared {
+    compare(path, blocks).unwrap_or_else(|failure| {
+        eprintln!("{}: {failure}", path.display());
+        Compared::default()
     })
 }

@@ -10,10 +10,8 @@ use segue_lockstep::memory::slot::Slot;
 use segue_lockstep::memory::tap::Played;
 use segue_lockstep::memory::verdicts::Verdict;
 
-use crate::files::folder;
 use crate::files::journal::{
-    Bypass, Checkpoint, Command, Gap, Hashes, Header, JournalError, JournalReader, JournalWriter,
-    Mark, Record,
+    Bypass, Checkpoint, Command, Gap, Hashes, Header, JournalError, JournalWriter, Mark, Record,
 };
 
 /// How often a state is put into the journal, in seconds of wall time: what `--resume` has to
@@ -63,13 +61,20 @@ impl Keeper {
         let mut keeper = Self::with(writer, mark.block, mark.cursor, None, bytes_max);
         keeper.put_state(mark, state);
         keeper.first_bytes = keeper.writer.bytes();
-        // Whoever goes on with a show needs its state: without it the file is none yet.
-        keeper.write()?;
+        // Whoever goes on with a show needs its state: without it the file is none.
+        if let Err(error) = keeper.write() {
+            keeper.writer.discard();
+            return Err(error);
+        }
         Ok(keeper)
     }
 
     /// Goes on with the journal of a control process that has died.
-    pub(in crate::control) fn reopen(path: &Path, bytes_max: u64) -> Result<Self, JournalError> {
+    /// Gives its header as well.
+    pub(in crate::control) fn reopen(
+        path: &Path,
+        bytes_max: u64,
+    ) -> Result<(Self, Header), JournalError> {
         let (mut next_block, mut next_record, mut owed) = (None, None, None);
         let mut cursor = 0;
         let (writer, header) = JournalWriter::reopen(path, |record| match record {
@@ -83,26 +88,8 @@ impl Keeper {
             Record::Mark(_) | Record::Quarantine(_) | Record::Bypass(_) | Record::End(_) => {}
         })?;
         let next_block = next_block.unwrap_or(header.start_block);
-        Ok(Self::with(writer, next_block, next_record.unwrap_or(cursor), owed, bytes_max))
-    }
-
-    /// A further journal after this one, beginning with the newest state; none if there is no
-    /// state. This one ends there.
-    pub(super) fn next(
-        &self,
-        slots: &[Slot],
-        orders: &Orders,
-    ) -> Result<Option<Self>, JournalError> {
-        let Some((mark, state)) = newest_checkpoint(slots, orders) else { return Ok(None) };
-        if mark.cursor > self.next_record {
-            return Ok(None);
-        }
-        let path = self.writer.path().to_owned();
-        let header = JournalReader::open(&path)?.header().clone();
-        let header = Header { start_block: mark.block, ..header };
-        let name = format!("{}.journal", folder::timestamp(SystemTime::now()));
-        let path = folder::free(&path.with_file_name(name));
-        Self::begin_with(&path, &header, mark, &state, self.bytes_max).map(Some)
+        let next_record = next_record.unwrap_or(cursor);
+        Ok((Self::with(writer, next_block, next_record, owed, bytes_max), header))
     }
 
     /// Whether it is as long as a journal may be.
@@ -231,7 +218,8 @@ impl Keeper {
         let at_ns = u64::try_from(since.as_nanos()).unwrap_or(u64::MAX);
         self.writer.push(&Record::Mark(Mark { block, at_ns }));
         self.writer.flush()?;
-        self.writer.sync()
+        self.writer.sync()?;
+        self.writer.still_there()
     }
 
     /// The show ended before `block`.
@@ -250,7 +238,7 @@ impl Keeper {
     }
 
     fn put_checkpoint(&mut self, slots: &[Slot], orders: &Orders) {
-        let Some((mark, state)) = newest_checkpoint(slots, orders) else { return };
+        let Some((mark, state)) = newest_checkpoint(slots, orders, u64::MAX) else { return };
         // A state from before the gap does not lead out of it; and what is in a state must be in
         // the journal before it, the closing fade for one.
         let leads_on = self.owed.is_none_or(|to_record| mark.cursor >= to_record);
@@ -270,16 +258,18 @@ impl Keeper {
     }
 }
 
-/// The newest whole checkpoint of any slot whose guest the orders name.
+/// The newest whole checkpoint, at most of block `until`, of any slot whose guest the orders name.
 pub(in crate::control) fn newest_checkpoint(
     slots: &[Slot],
     orders: &Orders,
+    until: u64,
 ) -> Option<(checkpoint::Mark, Vec<u64>)> {
     let ours =
         slots.iter().enumerate().filter(|(at, slot)| slot.generation() == orders.generation(*at));
     let mut areas: Vec<_> = ours
         .flat_map(|(_, slot)| slot.areas())
         .filter_map(|area| area.claim().map(|mark| (mark.block, area)))
+        .filter(|(block, _)| *block <= until)
         .collect();
     areas.sort_by_key(|(block, _)| std::cmp::Reverse(*block));
     areas.into_iter().find_map(|(_, area)| area.read())

@@ -7,6 +7,7 @@
 
 mod keeper;
 mod recorder;
+mod shelf;
 
 use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender as Channel};
@@ -22,6 +23,7 @@ use segue_sys::futex;
 
 pub(super) use keeper::{Keeper, newest_checkpoint};
 pub(super) use recorder::Recorder;
+pub(super) use shelf::{Place, Shelf};
 
 use super::memo::Recording;
 use super::sockets::Sender;
@@ -33,6 +35,8 @@ const BLOCKS_AT_ONCE: u64 = 256;
 const PAUSE: Duration = Duration::from_millis(20);
 /// How often what was written is made safe.
 const MARK: Duration = Duration::from_millis(100);
+/// How often it is tried to begin a journal after one that could not be written.
+const TRY_AGAIN: Duration = Duration::from_secs(1);
 
 /// What the desk asks of the follower.
 #[derive(Debug)]
@@ -58,7 +62,7 @@ pub(super) enum News {
     NothingToStop(Sender),
     /// The recording ended because it could not be written.
     RecordingFailed(String),
-    /// A journal begins, in place of the one before.
+    /// A journal begins, in place of the one before or after one that could not be written.
     Journal(PathBuf),
     /// The journal ended because it could not be written.
     JournalFailed(String),
@@ -86,6 +90,10 @@ pub(super) struct Sources {
 pub(super) struct Follower {
     sources: Sources,
     keeper: Option<Keeper>,
+    /// None where no journal is wanted.
+    shelf: Option<Shelf>,
+    /// When a journal that ended before the show did was last tried to be followed by another.
+    tried: Instant,
     recorder: Option<Recorder>,
     /// The next block of the tap.
     block: u64,
@@ -104,7 +112,7 @@ impl Follower {
     pub(super) fn new(
         sources: Sources,
         beginning: Mark,
-        keeper: Option<Keeper>,
+        (keeper, shelf): (Option<Keeper>, Option<Shelf>),
         recorder: Option<Recorder>,
         news: Channel<News>,
     ) -> Self {
@@ -121,6 +129,8 @@ impl Follower {
             verdicts: 0,
             samples,
             keeper,
+            shelf,
+            tried: Instant::now(),
             recorder,
             news,
             marked: Instant::now(),
@@ -269,10 +279,14 @@ impl Follower {
         if let Err(error) = self.mark_journal().and_then(|()| self.begin_next_journal()) {
             self.journal_failed(&error);
         }
+        if let Some(Err(error)) = self.recorder.as_ref().map(Recorder::still_there) {
+            self.recording_failed(&error.to_string());
+        }
     }
 
     fn journal_failed(&mut self, error: &JournalError) {
         self.keeper = None;
+        self.tried = Instant::now();
         let _ = self.news.send(News::JournalFailed(error.to_string()));
     }
 
@@ -282,15 +296,25 @@ impl Follower {
     }
 
     fn begin_next_journal(&mut self) -> Result<(), JournalError> {
+        let Sources { slots, orders, .. } = &self.sources;
         // Not within the closing fade: a state that has it would be silent for ever.
-        let goes_on = self.sources.orders.end().is_none();
-        let full = self.keeper.take_if(|keeper| keeper.is_full() && goes_on);
-        let Some(full) = full else { return Ok(()) };
-        let Some(next) = full.next(&self.sources.slots, &self.sources.orders)? else {
-            self.keeper = Some(full);
-            return Ok(());
+        let goes_on = orders.end().is_none();
+        let Some(shelf) = self.shelf.as_ref().filter(|_| goes_on) else { return Ok(()) };
+        let next = match &self.keeper {
+            Some(full) if full.is_full() => {
+                shelf.begin(slots, orders, (self.block, self.record))?
+            }
+            None if self.tried.elapsed() >= TRY_AGAIN => {
+                self.tried = Instant::now();
+                // Why there is none was said when it ended; that it is still so is no news.
+                shelf.begin(slots, orders, (self.block, self.record)).unwrap_or(None)
+            }
+            _ => None,
         };
-        full.end(self.block)?;
+        let Some(next) = next else { return Ok(()) };
+        if let Some(full) = self.keeper.take() {
+            full.end(self.block)?;
+        }
         // From the state on, log and tap are read again: they still hold that much.
         self.block = self.block.min(next.next_block());
         self.record = self.record.min(next.next_record());

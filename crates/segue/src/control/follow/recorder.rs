@@ -108,6 +108,11 @@ impl Recorder {
         Ok(())
     }
 
+    /// Whether the file is still in a folder.
+    pub(super) fn still_there(&self) -> Result<(), WavError> {
+        self.writer.still_there()
+    }
+
     /// Ends the recording; it is on the disk then.
     pub(super) fn end(mut self) -> Result<(), WavError> {
         self.flush()?;

@@ -13,7 +13,7 @@ use segue_rack::{Action, Command, Patch, Plan, Rack, Setup};
 use segue_sys::Region;
 use tempfile::TempDir;
 
-use super::{Follower, Keeper, News, Recorder, Sources};
+use super::{Follower, Keeper, News, Place, Recorder, Shelf, Sources, TRY_AGAIN};
 use crate::cli::RenderArgs;
 use crate::files::journal::Header;
 use crate::files::wav::{HEADER_BYTES, WavWriter, numbered};
@@ -130,21 +130,29 @@ impl Show {
 
     /// A follower from the beginning; journals of at most so many bytes.
     fn follower(&self, bytes_max: u64) -> (Follower, Receiver<News>) {
+        self.follower_by(
+            Shelf::new(self.header(), Place::Folder(self.path("")), bytes_max),
+            bytes_max,
+        )
+    }
+
+    fn follower_by(&self, shelf: Shelf, bytes_max: u64) -> (Follower, Receiver<News>) {
         let keeper = Keeper::create(&self.path("show.journal"), &self.header(), bytes_max);
         let recorder = Recorder::create(&self.path("live.wav"), &self.shape, 0);
         let (news, heard) = mpsc::channel();
         let (keeper, recorder) = (keeper.unwrap(), recorder.unwrap());
-        (Follower::new(self.sources(), BLOCK_0, Some(keeper), Some(recorder), news), heard)
+        let journal = (Some(keeper), Some(shelf));
+        (Follower::new(self.sources(), BLOCK_0, journal, Some(recorder), news), heard)
     }
 
     /// What a later control process makes of what the last one left.
     fn successor(&self) -> (Follower, Receiver<News>) {
-        let keeper = Keeper::reopen(&self.path("show.journal"), u64::MAX).unwrap();
+        let (keeper, _) = Keeper::reopen(&self.path("show.journal"), u64::MAX).unwrap();
         let path = self.path("live.wav");
         let recording = super::Recording { path: path.clone(), first_path: path, start_frame: 0 };
         let recorder = Recorder::reopen(&recording).unwrap();
         let (news, heard) = mpsc::channel();
-        (Follower::new(self.sources(), BLOCK_0, Some(keeper), Some(recorder), news), heard)
+        (Follower::new(self.sources(), BLOCK_0, (Some(keeper), None), Some(recorder), news), heard)
     }
 
     /// Renders a journal; gives the file.
@@ -302,4 +310,74 @@ fn a_full_journal_is_followed_by_one_that_begins_with_a_state() {
     let (_, first) = samples(&show.rendered(&show.path("show.journal")));
     assert_eq!(first, show.heard[..first.len()]);
     assert_eq!(samples(&show.path("live.wav")), (0, show.heard.clone()));
+}
+
+/// What deletes a journal, or fills its disk, is said, and a journal begins again as soon as it
+/// can: without one nobody could go on with the show.
+#[test]
+fn a_journal_that_ended_too_soon_is_followed_by_another_as_soon_as_there_can_be_one() {
+    let mut show = Show::new();
+    // A folder that cannot be made: there is a file.
+    let blocked = show.path("again");
+    std::fs::write(&blocked, "in the way").unwrap();
+    let place = Place::Folder(blocked.clone());
+    let (mut follower, news) =
+        show.follower_by(Shelf::new(show.header(), place, u64::MAX), u64::MAX);
+    show.play(40, 1);
+    follow_all(&mut follower);
+    std::fs::remove_file(show.path("show.journal")).unwrap();
+    follower.mark(true);
+    let said = news.try_iter().find_map(|news| match news {
+        News::JournalFailed(why) => Some(why),
+        _ => None,
+    });
+    assert!(said.unwrap().contains("it was deleted"));
+    let mut begun = Vec::new();
+    for round in 0..4 {
+        show.play(30, 2);
+        follow_all(&mut follower);
+        follower.tried -= TRY_AGAIN;
+        follower.mark(true);
+        begun.extend(news.try_iter().filter_map(|news| match news {
+            News::Journal(path) => Some(path),
+            News::JournalFailed(why) => panic!("{why}"),
+            _ => None,
+        }));
+        assert_eq!(begun.len(), usize::from(round >= 2), "in round {round}");
+        if round == 1 {
+            std::fs::remove_file(&blocked).unwrap();
+        }
+    }
+    end(follower);
+    let (start, tail) = samples(&show.rendered(&begun[0]));
+    assert!(start > 0 && tail == show.heard[start..]);
+    assert_eq!(samples(&show.path("live.wav")), (0, show.heard.clone()));
+}
+
+/// Workers render ahead of what is followed: a journal that began with their newest state would
+/// leave out what lies between.
+#[test]
+fn no_block_is_lost_between_two_journals() {
+    let mut show = Show::new();
+    let (mut follower, news) = show.follower(1000);
+    for _ in 0..6 {
+        show.play(50, 2);
+        follow_all(&mut follower);
+        show.play(16, 0);
+        follower.mark(true);
+    }
+    end(follower);
+    let mut journals = vec![show.path("show.journal")];
+    journals.extend(news.try_iter().filter_map(|news| match news {
+        News::Journal(path) => Some(path),
+        _ => None,
+    }));
+    assert!(journals.len() > 2);
+    let mut until = 0;
+    for journal in &journals {
+        let (start, part) = samples(&show.rendered(journal));
+        assert!(start <= until, "nothing of {until} to {start} in {journal:?}");
+        until = start + part.len();
+    }
+    assert_eq!(until, show.heard.len());
 }

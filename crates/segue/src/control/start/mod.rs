@@ -15,7 +15,7 @@ use segue_lockstep::memory::origin::Origin;
 use segue_rack::{Command, Plan, Rack};
 
 use super::backlog;
-use super::follow::{Keeper, Recorder, newest_checkpoint};
+use super::follow::{Keeper, Place, Recorder, Shelf, newest_checkpoint};
 use super::memo::Memo;
 use super::mirror::Mirror;
 use crate::cli::resume::Resume;
@@ -40,8 +40,8 @@ pub(super) struct Beginning {
     pub(super) mirror: Mirror,
     /// What is being written, and what is wrong.
     pub(super) memo: Memo,
-    /// The journal.
-    pub(super) keeper: Option<Keeper>,
+    /// The journal, and where further ones go.
+    pub(super) journal: (Option<Keeper>, Option<Shelf>),
     /// The recording.
     pub(super) recorder: Option<Recorder>,
     /// Where the timeline begins.
@@ -98,18 +98,8 @@ fn afresh(
         None => (String::new(), String::new(), Plan::empty(&settings.setup())),
         Some(Asked { name, text, plan }) => (name, text, plan),
     };
-    let header = Header {
-        build: build::VERSION.to_owned(),
-        layout: build::layout(),
-        rate: settings.rate,
-        channels: settings.channels,
-        state_bytes: settings.state_bytes,
-        title: name,
-        patch: text,
-        plan: plan.to_bytes(),
-        start_block: 0,
-    };
-    let mut memo = Memo { patch: header.title.clone(), modules: ids(&plan), ..Memo::default() };
+    let mut memo = Memo { patch: name, text, modules: ids(&plan), ..Memo::default() };
+    let header = header_of(settings, &memo, &plan);
     if let Some(problem) = problem {
         eprintln!("{problem}");
         memo.complain(problem);
@@ -146,7 +136,18 @@ fn begin(
     };
     memo.journal = keeper.as_ref().map(|keeper| keeper.path().to_owned());
     memo.recording = recorder.as_ref().map(Recorder::recording);
-    Ok(Beginning { plan, mirror, memo, keeper, recorder, mark })
+    let journal = (keeper, shelf(settings, header));
+    Ok(Beginning { plan, mirror, memo, journal, recorder, mark })
+}
+
+/// Where further journals of the show go.
+fn shelf(settings: &Settings, header: Header) -> Option<Shelf> {
+    let place = match &settings.journal {
+        JournalChoice::Off => return None,
+        JournalChoice::Named(path) => Place::After(absolute(path)),
+        JournalChoice::Default => Place::Folder(absolute(&settings.show.join("journal"))),
+    };
+    Some(Shelf::new(header, place, bytes_max(settings)))
 }
 
 fn ids(plan: &Plan) -> Vec<String> {
@@ -248,10 +249,12 @@ pub(super) fn again(seat: &ControlSeat) -> Result<Beginning, Failure> {
     let bytes = seat.plans.read(newest).ok_or_else(|| lost("the plan cannot be read"))?;
     let plan = Plan::from_bytes(&bytes).map_err(|error| lost(&error.to_string()))?;
     let mut memo = Memo::read(&seat.inbox).unwrap_or_default();
-    let keeper = memo.journal.clone().and_then(|path| {
+    let reopened = memo.journal.clone().and_then(|path| {
         let reopened = Keeper::reopen(&path, bytes_max(&seat.settings));
         reopened.map_err(|error| memo.complain(format!("the journal ended: {error}"))).ok()
     });
+    let (keeper, header) = reopened.unzip();
+    let header = header.unwrap_or_else(|| header_of(&seat.settings, &memo, &plan));
     let recorder = memo.recording.clone().and_then(|recording| {
         let reopened = Recorder::reopen(&recording);
         reopened.map_err(|error| memo.complain(format!("the recording ended: {error}"))).ok()
@@ -261,7 +264,23 @@ pub(super) fn again(seat: &ControlSeat) -> Result<Beginning, Failure> {
     tell_lost(&seat.inbox, &mut memo);
     let mirror = mirror(seat, &plan);
     let mark = seat.orders.beginning();
-    Ok(Beginning { plan, mirror, memo, keeper, recorder, mark })
+    let journal = (keeper, shelf(&seat.settings, header));
+    Ok(Beginning { plan, mirror, memo, journal, recorder, mark })
+}
+
+/// What a journal says of the show that plays.
+fn header_of(settings: &Settings, memo: &Memo, plan: &Plan) -> Header {
+    Header {
+        build: build::VERSION.to_owned(),
+        layout: build::layout(),
+        rate: settings.rate,
+        channels: settings.channels,
+        state_bytes: settings.state_bytes,
+        title: memo.patch.clone(),
+        patch: memo.text.clone(),
+        plan: plan.to_bytes(),
+        start_block: 0,
+    }
 }
 
 /// What waited for room in a control that has died is lost: whole bundles, and all of them. Who
@@ -283,7 +302,7 @@ fn tell_lost(inbox: &Inbox, memo: &mut Memo) {
 
 /// What stands where: the newest checkpoint, the log since, and what is still in the inbox.
 fn mirror(seat: &ControlSeat, plan: &Plan) -> Mirror {
-    let newest = newest_checkpoint(&seat.slots, &seat.orders);
+    let newest = newest_checkpoint(&seat.slots, &seat.orders, u64::MAX);
     let origin = || seat.origin.as_ref().and_then(Origin::read);
     let restored = newest.or_else(origin).and_then(|(mark, state)| {
         let mut rack = Rack::new(plan, &seat.settings.setup()).ok()?;

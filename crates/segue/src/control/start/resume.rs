@@ -29,7 +29,12 @@ pub(super) fn go_on(seat: &ControlSeat, path: &Path, header: Header) -> Result<B
     let plan = Plan::from_bytes(&header.plan).map_err(|error| bad(&error))?;
     let (tail, player) =
         replay(path, || Player::new(&plan, &seat.settings.setup()).map_err(|error| bad(&error)))?;
-    let mut memo = Memo { patch: header.title.clone(), modules: ids(&plan), ..Memo::default() };
+    let mut memo = Memo {
+        patch: header.title.clone(),
+        text: header.patch.clone(),
+        modules: ids(&plan),
+        ..Memo::default()
+    };
     memo.resumed = Some(Resumed { journal: path.to_owned(), block: tail.block });
     if let Resume::From(_, passed_over) = &seat.settings.resume {
         passed_over.iter().for_each(|passed| memo.complain(passed.clone()));

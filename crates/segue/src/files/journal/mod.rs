@@ -9,7 +9,7 @@ mod record;
 mod tail;
 mod writer;
 
-pub(crate) use reader::{Damage, JournalReader};
+pub(crate) use reader::{Damage, JournalReader, Sequence};
 pub(crate) use record::{
     Bypass, Checkpoint, Command, Gap, Hashes, Header, JournalError, Mark, Record,
 };

@@ -115,6 +115,39 @@ impl JournalReader {
     }
 }
 
+/// Whether the records of the log follow each other: one that is missing or stands twice would
+/// make everything after it another show.
+#[derive(Debug)]
+pub(crate) struct Sequence {
+    /// The number that comes next; none where the first state tells.
+    next: Option<u64>,
+}
+
+impl Sequence {
+    /// That of a journal which begins with this block.
+    pub(crate) fn new(start_block: u64) -> Self {
+        Self { next: (start_block == 0).then_some(0) }
+    }
+
+    /// Takes the next record of the journal; an error says what is wrong with its place.
+    pub(crate) fn follow(&mut self, record: &Record) -> Result<(), &'static str> {
+        match record {
+            Record::Command(command) => {
+                if self.next.is_some_and(|next| next != command.number) {
+                    return Err("a record of the log is missing");
+                }
+                self.next = Some(command.number.saturating_add(1));
+            }
+            Record::Checkpoint(checkpoint) => {
+                self.next.get_or_insert(checkpoint.cursor);
+            }
+            Record::Gap(gap) => self.next = Some(gap.to_record),
+            _ => {}
+        }
+        Ok(())
+    }
+}
+
 /// Kind and payload of the next frame; none where the file ends between two.
 fn read_frame(file: &mut impl Read) -> Result<Option<(u32, Vec<u8>)>, &'static str> {
     const CUT: &str = "the record is cut short";

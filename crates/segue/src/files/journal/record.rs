@@ -31,7 +31,7 @@ pub(crate) struct Header {
     pub(crate) state_bytes: u64,
     /// Name of the patch, as the user called it.
     pub(crate) title: String,
-    /// Text of the patch.
+    /// Text of the patch; empty where it was not known any more when the journal began.
     pub(crate) patch: String,
     /// The plan it was compiled to.
     pub(crate) plan: Vec<u8>,

@@ -7,7 +7,7 @@
 
 use std::path::Path;
 
-use super::reader::{Damage, JournalReader};
+use super::reader::{Damage, JournalReader, Sequence};
 use super::record::{Bypass, Checkpoint, Command, Hashes, JournalError, Record};
 
 /// Blocks by which the hashes may jump: what was heard is known for all but the thirty seconds
@@ -87,8 +87,7 @@ struct Scan {
     ahead: Option<Checkpoint>,
     /// Blocks below this were heard, or made up.
     heard: Option<u64>,
-    /// The record of the log that comes next.
-    next: Option<u64>,
+    sequence: Sequence,
     quarantined: Vec<u64>,
     bypasses: Vec<Bypass>,
     ceiling: u64,
@@ -103,7 +102,7 @@ impl Scan {
             before: None,
             ahead: None,
             heard: (!owed).then_some(0),
-            next: (!owed).then_some(0),
+            sequence: Sequence::new(start_block),
             quarantined: Vec::new(),
             bypasses: Vec::new(),
             ceiling,
@@ -115,6 +114,7 @@ impl Scan {
         record: Record,
         is_fade: impl Fn(&Command) -> bool,
     ) -> Result<(), &'static str> {
+        self.sequence.follow(&record)?;
         match record {
             Record::Command(command) => self.command(command, is_fade)?,
             Record::Hashes(hashes) => self.hashes(&hashes)?,
@@ -122,13 +122,12 @@ impl Scan {
             Record::Checkpoint(checkpoint) if checkpoint.block < self.ceiling => {
                 self.checkpoint(checkpoint);
             }
-            Record::Gap(gap) => {
+            Record::Gap(_) => {
                 if !self.owed {
                     self.before = Some(std::mem::take(&mut self.stretch));
                 }
                 self.stretch = Stretch::default();
                 (self.owed, self.ahead) = (true, None);
-                self.next = Some(gap.to_record);
             }
             Record::Quarantine(number) => self.quarantined.push(number),
             Record::Bypass(bypass) => self.bypasses.push(bypass),
@@ -142,13 +141,9 @@ impl Scan {
         command: Command,
         is_fade: impl Fn(&Command) -> bool,
     ) -> Result<(), &'static str> {
-        if self.next.is_some_and(|next| next != command.number) {
-            return Err("a record of the log is missing");
-        }
         if self.stretch.commands.last().is_some_and(|last| last.block > command.block) {
             return Err("the records of the log are out of order");
         }
-        self.next = Some(command.number.saturating_add(1));
         if self.stretch.base.as_ref().is_some_and(|base| command.number < base.cursor) {
             return Ok(());
         }
@@ -202,7 +197,6 @@ impl Scan {
         commands.retain(|command| command.number >= checkpoint.cursor);
         hashes.retain(|(block, _)| *block >= checkpoint.block);
         *known = (*known).max(checkpoint.block);
-        self.next.get_or_insert(checkpoint.cursor);
         self.stretch.base = Some(checkpoint);
     }
 

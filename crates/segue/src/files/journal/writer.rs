@@ -2,6 +2,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{ErrorKind, Seek, SeekFrom, Write};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use super::reader::JournalReader;
@@ -32,8 +33,17 @@ impl JournalWriter {
         waiting.extend(FORMAT.to_le_bytes());
         waiting.extend(record::framed(HEADER_KIND, header));
         let mut writer = Self { file, path: path.to_owned(), length: 0, waiting };
-        writer.flush()?;
+        if let Err(error) = writer.flush() {
+            writer.discard();
+            return Err(error);
+        }
         Ok(writer)
+    }
+
+    /// Takes a file away again that could not even be begun.
+    pub(crate) fn discard(&self) {
+        // Where it stays it is none, and is passed over.
+        let _ = std::fs::remove_file(&self.path);
     }
 
     /// Goes on with the journal at `path`: what follows its last whole record is cut off.
@@ -93,6 +103,16 @@ impl JournalWriter {
     pub(crate) fn sync(&self) -> Result<(), JournalError> {
         let io = |source| JournalError::Io { path: self.path.clone(), source };
         self.file.sync_data().map_err(io)
+    }
+
+    /// Whether the file is still in a folder: what is written to one that was deleted is lost with
+    /// this process.
+    pub(crate) fn still_there(&self) -> Result<(), JournalError> {
+        let io = |source| JournalError::Io { path: self.path.clone(), source };
+        match self.file.metadata().map_err(io)?.nlink() {
+            0 => Err(io(std::io::Error::new(ErrorKind::NotFound, "it was deleted"))),
+            _ => Ok(()),
+        }
     }
 }
 

@@ -123,11 +123,35 @@ pub(crate) const ADDRESSES: [&str; 18] = [
 
 /// Addresses one pattern may stand for.
 const EXPANSION_MAX: usize = 64;
+/// Messages that all patterns of one packet may stand for: as many as it may hold without any.
+const EXPANSIONS_MAX: usize = 4096;
+/// Steps in which all patterns of one packet are looked up, some 20 ms: a packet of nothing but
+/// patterns made to be slow took two seconds, after which control counts as hung.
+const STEPS_MAX: u32 = 1 << 22;
+/// What it takes to write down an address that a pattern is held against, in such steps.
+const ADDRESS_STEPS: u32 = 16;
 /// Longest address that is looked at.
 const ADDRESS_BYTES_MAX: usize = 255;
 
+/// What the patterns of one packet may still cost.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Patience {
+    steps: u32,
+    messages: usize,
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        Self { steps: STEPS_MAX, messages: EXPANSIONS_MAX }
+    }
+}
+
 /// The messages a message with a pattern stands for; a plain one stands for itself.
-pub(crate) fn expand(plan: &Plan, message: OscMessage) -> Result<Vec<OscMessage>, Refusal> {
+pub(crate) fn expand(
+    plan: &Plan,
+    message: OscMessage,
+    patience: &mut Patience,
+) -> Result<Vec<OscMessage>, Refusal> {
     if message.addr.len() > ADDRESS_BYTES_MAX {
         let text = format!("an address has at most {ADDRESS_BYTES_MAX} bytes");
         return Err(Refusal::new(Code::TooLong, text));
@@ -137,27 +161,37 @@ pub(crate) fn expand(plan: &Plan, message: OscMessage) -> Result<Vec<OscMessage>
         Some(parts) if !message.args.is_empty() => parts,
         _ => vec![address],
     };
-    let mut hits: Vec<String> = if pattern::is_pattern(&message.addr) {
-        settable::addresses(plan)
-            .filter(|address| pattern::matches(&message.addr, address))
-            .take(EXPANSION_MAX + 1)
-            .flat_map(parts)
-            .collect()
-    } else {
-        parts(message.addr.clone())
+    let told = |hits: Vec<String>| {
+        let each = |addr| OscMessage { addr, args: message.args.clone() };
+        Ok(hits.into_iter().map(each).collect())
     };
+    if !pattern::is_pattern(&message.addr) {
+        return told(parts(message.addr.clone()));
+    }
+    let steps = &mut patience.steps;
+    let mut hits: Vec<String> = settable::addresses(plan)
+        .filter(|address| {
+            *steps = steps.saturating_sub(ADDRESS_STEPS);
+            pattern::matches(&message.addr, address, steps)
+        })
+        .take(EXPANSION_MAX + 1)
+        .flat_map(parts)
+        .collect();
     let mut known = std::collections::HashSet::new();
     hits.retain(|address| known.insert(address.clone()));
+    if *steps == 0 || hits.len() > patience.messages {
+        let text = "the patterns of this packet mean more than is looked up at a time; send it in \
+                    several";
+        return Err(Refusal::new(Code::Full, text));
+    }
+    patience.messages -= hits.len();
     match hits.len() {
         0 => Err(Refusal::new(Code::UnknownAddress, "the pattern matches nothing in this patch")),
         hit if hit > EXPANSION_MAX => {
             let text = format!("the pattern matches more than {EXPANSION_MAX} addresses");
             Err(Refusal::new(Code::Full, text))
         }
-        _ => Ok(hits
-            .into_iter()
-            .map(|addr| OscMessage { addr, args: message.args.clone() })
-            .collect()),
+        _ => told(hits),
     }
 }
 
@@ -237,7 +271,9 @@ mod tests {
     use rosc::{OscMessage, OscType};
     use segue_rack::{Action, OWN_SMOOTHING, Patch, Plan, Setup};
 
-    use super::{ADDRESSES, Ask, Code, EngineAsk, RecordAsk, Revived, Topic, expand, resolve};
+    use super::{
+        ADDRESSES, Ask, Code, EngineAsk, Patience, RecordAsk, Revived, Topic, expand, resolve,
+    };
 
     const PATCH: &str = "segue = 1\n[osc]\ntype = \"osc\"\nfreq = 440\n\
         [env]\ntype = \"adsr\"\nin = \"osc\"\n\
@@ -399,12 +435,25 @@ mod tests {
     fn a_pattern_stands_for_every_address_it_matches() {
         let expanded = |addr: &str| {
             let message = OscMessage { addr: addr.to_owned(), args: vec![] };
-            let messages = expand(&plan(), message).map_err(|it| it.code)?;
+            let messages = expand(&plan(), message, &mut Patience::default());
+            let messages = messages.map_err(|it| it.code)?;
             Ok::<_, Code>(messages.into_iter().map(|it| it.addr).collect::<Vec<_>>())
         };
         assert_eq!(expanded("/mod/*/cutoff"), Ok(vec!["/mod/filter/cutoff".to_owned()]));
         assert_eq!(expanded("/gate/*"), Ok(vec!["/gate/env".to_owned()]));
         assert_eq!(expanded("/mod/nobody/*"), Err(Code::UnknownAddress));
         assert_eq!(expanded(&"/a".repeat(200)), Err(Code::TooLong));
+    }
+
+    /// Each alone is quickly looked up; thousands in a packet are not, and control has to beat.
+    #[test]
+    fn the_patterns_of_one_packet_share_what_they_may_cost() {
+        for (addr, least) in [("/mod/*?*?*?*?*/z", 100), ("/mod/*/cutoff", 1000)] {
+            let (plan, mut patience) = (plan(), Patience::default());
+            let message = OscMessage { addr: addr.to_owned(), args: vec![] };
+            let mut look = || expand(&plan, message.clone(), &mut patience).map_err(|it| it.code);
+            let answered = (0..100_000).take_while(|_| look() != Err(Code::Full)).count();
+            assert!((least..50_000).contains(&answered), "{answered} times {addr}");
+        }
     }
 }

@@ -122,7 +122,7 @@ mod tests {
     use rosc::{OscMessage, OscType};
     use segue_rack::{Action, OWN_SMOOTHING, Patch, Plan, Setup};
 
-    use super::super::{Ask, Code, Topic, expand, resolve};
+    use super::super::{Ask, Code, Patience, Topic, expand, resolve};
 
     fn plan() -> Plan {
         let text = "segue = 1\nosc = { type = \"osc\" }\nhands = { type = \"keys\", voices = 4 }\n\
@@ -180,7 +180,7 @@ mod tests {
         let question = Ask::Question(Topic::Voice { module, voice, param });
         assert_eq!(ask("/voice/hands/2/bend", &[]), Ok(question));
         let all = OscMessage { addr: "/voice/hands/*/timbre".to_owned(), args: vec![] };
-        assert_eq!(expand(&plan(), all).unwrap().len(), 4);
+        assert_eq!(expand(&plan(), all, &mut Patience::default()).unwrap().len(), 4);
     }
 
     #[test]

@@ -231,7 +231,7 @@ mod tests {
     use rosc::{OscMessage, OscType};
     use segue_rack::{Action, Patch, Plan, Setup};
 
-    use super::super::{Ask, Code, Topic, expand, resolve};
+    use super::super::{Ask, Code, Patience, Topic, expand, resolve};
 
     const PATCH: &str = "segue = 1
 lead = { type = \"voice\" }
@@ -259,7 +259,8 @@ b = { type = \"adsr\" }
     /// What becomes of a message: the asks, by their addresses, or the first refusal.
     fn asked(addr: &str, args: &[OscType]) -> Result<Vec<(String, Ask)>, (Code, String)> {
         let message = OscMessage { addr: addr.to_owned(), args: args.to_vec() };
-        let messages = expand(&plan(), message).map_err(|it| (it.code, it.text))?;
+        let messages =
+            expand(&plan(), message, &mut Patience::default()).map_err(|it| (it.code, it.text))?;
         let one = |message: OscMessage| {
             let ask = resolve(&plan(), &message).map_err(|it| (it.code, it.text))?;
             Ok((message.addr, ask))

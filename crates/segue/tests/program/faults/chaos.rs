@@ -3,12 +3,13 @@
 use std::process::Stdio;
 
 use rosc::OscType;
+use rustix::process::Signal;
 use serde_json::Value;
 
 use super::poison::poison;
 use crate::client::Client;
 use crate::devices::servers::Process;
-use crate::engine::{Engine, FAULTY, Start, counter, playhead, primary, segue};
+use crate::engine::{Engine, FAULTY, Start, counter, patch, playhead, primary, segue, send_signal};
 
 /// A patch that never repeats: a block at the wrong place is another block.
 const PATCH: &str = "segue = 1
@@ -96,6 +97,45 @@ fn a_primary_that_plays_something_else_is_found_and_said() {
     assert_eq!(code, Some(1), "{report:#}\n{said}");
     assert_eq!(report["unheard"], false);
     assert!(report["blocks_differing"].as_u64() > Some(0), "{report:#}\n{}", engine.log());
+}
+
+/// Whoever has seen enough is told what there was to see.
+#[test]
+fn a_campaign_that_is_ended_early_reports_what_was_done() {
+    let engine = Start::new().patch(PATCH).play();
+    engine.wait_whole(0);
+    let mut command = segue();
+    command.args(["chaos", "--json", "--for", "1h", "--every", "300ms", "--faults", "kill"]);
+    command.args(["--osc", &format!("127.0.0.1:{}", engine.port())]);
+    let campaign = command.stdout(Stdio::piped()).spawn().expect("it starts");
+    engine.wait("some were killed", |status| counter(status, "deaths") >= 3);
+    send_signal(Some(campaign.id().into()), Signal::INT);
+    let output = campaign.wait_with_output().expect("it ends");
+    let report: Value = serde_json::from_slice(&output.stdout).expect("a report");
+    assert_eq!(output.status.code(), Some(0), "{report:#}");
+    assert!(report["deaths"].as_u64() >= Some(3) && report["blocks"].as_u64() > Some(100));
+    engine.stop().assert_identical();
+}
+
+/// Short journals follow each other, and a campaign outlasts several.
+#[test]
+fn what_was_heard_is_known_from_one_journal_after_the_other() {
+    let show = tempfile::tempdir().expect("a folder");
+    let osc = format!("127.0.0.1:{}", Start::new().play().port());
+    let mut command = segue();
+    command.args(["run", "--device", "freewheel:8x", "--osc", &osc, "--journal-keep", "4MiB"]);
+    command.arg("--show").arg(show.path()).arg(patch("demo.toml"));
+    let _engine = Process(command.stderr(Stdio::null()).spawn().expect("it starts"));
+    let ask = |arguments: &[&str]| {
+        segue().args(arguments).args(["--osc", &osc]).output().expect("the program runs")
+    };
+    assert!(ask(&["status", "--wait", "60s"]).status.success());
+    let output = ask(&["chaos", "--json", "--for", "80s", "--every", "8s", "--faults", "kill"]);
+    let report: Value = serde_json::from_slice(&output.stdout).expect("a report");
+    assert_eq!(output.status.code(), Some(0), "{report:#}");
+    assert_eq!(report["blocks_unknown"], 0);
+    let journals = std::fs::read_dir(show.path().join("journal")).expect("a folder").count();
+    assert!(journals > 2, "{journals} journals");
 }
 
 #[test]

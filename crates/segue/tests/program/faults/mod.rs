@@ -9,7 +9,7 @@ use rosc::OscType;
 use rustix::process::Signal;
 
 use crate::client::Client;
-use crate::engine::{Engine, Start, counter, is_whole, patch, playhead, primary};
+use crate::engine::{Engine, Start, counter, is_whole, patch, playhead, primary, send_signal};
 
 /// A sound that changes all the time, so that a wrong history is heard.
 fn playing() -> Engine {
@@ -177,6 +177,27 @@ fn all_workers_at_once_cost_the_blocks_that_are_counted_and_no_other() {
     let blocks = live[78..].chunks(512).zip(again[78..].chunks(512));
     let differ = blocks.filter(|(live, again)| live != again).count();
     assert!(differ <= ended.concealed(), "{differ} of {} made up", ended.concealed());
+}
+
+/// As many standbys as there may be; whoever is left goes on.
+#[test]
+fn of_eight_workers_seven_at_once_are_not_heard() {
+    let engine = Start::new().arg("--standbys").arg("7").arg(patch("first.toml")).play();
+    let client = Client::new(engine.port());
+    for round in 0..4 {
+        let status = engine.wait_whole(7 * round);
+        turn_a_knob(&client, round);
+        let left = (primary(&status) + 1 + round as usize) % 8;
+        for slot in (0..8).filter(|slot| *slot != left) {
+            send_signal(status["slots"][slot]["pid"].as_u64(), Signal::KILL);
+        }
+        engine.wait("they are told", |status| counter(status, "deaths") == 7 * (round + 1));
+    }
+    let status = engine.wait_whole(28);
+    for name in ["none_reads", "late", "divergences", "quarantined", "bypassed"] {
+        assert_eq!(counter(&status, name), 0, "{name}\n{status:#}\n{}", engine.log());
+    }
+    engine.stop().assert_identical();
 }
 
 #[test]
