@@ -65,18 +65,16 @@ impl Bands {
     pub(crate) fn hear(&mut self, samples: &[f32]) {
         let Self { spectrum, powers, power, .. } = self;
         self.frames.push(samples, |window| {
-            spectrum.power(window, power);
-            powers.add(power, spectrum.weight(spectrum.size()));
+            let weight = spectrum.power(window, power);
+            powers.add(power, weight);
         });
     }
 
     /// The octaves that the rate can carry.
     pub(crate) fn bands(mut self) -> Vec<Band> {
-        let rest = self.frames.rest();
-        if !rest.is_empty() {
-            self.spectrum.power(rest, &mut self.power);
-            let frames = rest.len() / self.channels;
-            self.powers.add(&self.power, self.spectrum.weight(frames));
+        if let Some(last) = self.frames.last() {
+            let weight = self.spectrum.power(last, &mut self.power);
+            self.powers.add(&self.power, weight);
         }
         let width_hz = f64::from(self.rate) / self.spectrum.size() as f64;
         let whole = self.powers.weight.max(f64::MIN_POSITIVE) * self.channels as f64;

@@ -5,6 +5,8 @@
 //! Detection», 2013). A peak of the flux says that something begins, the steepest rise of the
 //! energy nearby says when.
 
+use std::collections::VecDeque;
+
 use serde::Serialize;
 
 use crate::report::{LISTED_MAX, round};
@@ -13,8 +15,10 @@ use crate::spectrum::{Frames, Spectrum};
 /// Windows a second.
 pub(crate) const STRENGTHS_HZ: f64 = 200.0;
 
-/// A window is compared with the second before it: 10 ms.
+/// A window is compared with the loudest of those from 10 to 40 ms before it: the pulses of a low
+/// note come oftener than that.
 const LAG: usize = 2;
+const MEMORY: usize = 8;
 
 /// Bands an octave, from 30 Hz to 16 kHz.
 const BANDS_AN_OCTAVE: f64 = 4.0;
@@ -24,11 +28,11 @@ const HIGH_HZ: f64 = 16_000.0;
 /// Amplitudes are compressed by ln(1 + 1000 a): what is below -60 dBFS hardly counts.
 const COMPRESSION: f32 = 1000.0;
 
-/// A peak stands above all within 30 ms, and above what is usual within a quarter of a second:
-/// so many times the median, and so much more.
+/// A peak stands above all within 30 ms, and above three of four windows within a quarter of a
+/// second: so many times, and so much more.
 const NEAR: usize = 6;
 const AROUND: usize = 50;
-const ABOVE_FACTOR: f32 = 2.0;
+const ABOVE_FACTOR: f32 = 1.5;
 const ABOVE: f32 = 0.1;
 
 /// A millisecond's mean square below -70 dBFS counts as that much.
@@ -36,6 +40,9 @@ const FLOOR: f64 = 1e-7;
 
 /// How far around each moment the energy before and after is compared, in milliseconds.
 const BESIDE: usize = 10;
+
+/// A low note is loud and soft within that time, in milliseconds; at most twice its mean.
+const SWING: usize = 40;
 
 /// Where something begins.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -67,7 +74,7 @@ struct Bands {
     edges: Vec<usize>,
     scale: f32,
     power: Vec<f32>,
-    before: [Vec<f32>; LAG],
+    before: VecDeque<Vec<f32>>,
 }
 
 /// Mean squares, millisecond by millisecond.
@@ -87,7 +94,7 @@ impl Beginnings {
         let hop = (f64::from(rate) / STRENGTHS_HZ).round() as usize;
         let spectrum = Spectrum::new(size, channels);
         // Of a sine of amplitude a: its power is a²/2 times the window's.
-        let scale = 2.0 / (spectrum.weight(size) * channels as f64);
+        let scale = 2.0 / (spectrum.weight() * channels as f64);
         let bands = Bands::new(rate, size, scale as f32);
         let frames = Frames::new(size, hop, channels, true);
         let energy = Energy { rate: rate.into(), frame: 0, sum: 0.0, count: 0, ms: Vec::new() };
@@ -142,7 +149,7 @@ impl Beginnings {
         }
         let mut around = within(AROUND).to_vec();
         around.sort_unstable_by(f32::total_cmp);
-        own > ABOVE_FACTOR * around[around.len() / 2] + ABOVE
+        own > ABOVE_FACTOR * around[around.len() * 3 / 4] + ABOVE
     }
 
     /// The millisecond in which what window `at` saw began; none if something ended there.
@@ -165,10 +172,13 @@ impl Beginnings {
                 best = (ms, now);
             }
         }
-        // An end makes flux as well: something broad, and then less than there was.
-        let (moment, rise) = best;
+        // An end makes flux as well: something broad, and then less than there was. It is a
+        // beginning all the same if it stands out of what was, the swing of low notes included.
+        let moment = best.0;
         let falls = mean(to..to + 20) * 2.0 < mean(from.saturating_sub(20)..from.max(1));
-        (rise > 1.26 || !falls).then_some(moment)
+        let before = mean(moment.saturating_sub(SWING)..moment);
+        let stands_out = moment == 0 || mean(moment..moment + BESIDE) > 2.5 * before;
+        (stands_out || !falls).then_some(moment)
     }
 }
 
@@ -186,23 +196,23 @@ impl Bands {
             }
             edge_hz *= (1.0 / BANDS_AN_OCTAVE).exp2();
         }
-        let none = vec![0.0; edges.len() - 1];
-        Self { edges, scale, power: Vec::new(), before: [none.clone(), none] }
+        let before = VecDeque::from(vec![vec![0.0; edges.len() - 1]; MEMORY]);
+        Self { edges, scale, power: Vec::new(), before }
     }
 
     /// How much more there is than before, in the mean of the bands.
     fn flux(&mut self) -> f32 {
-        let mut bands = std::mem::take(&mut self.before[0]);
+        let mut bands = self.before.pop_front().unwrap_or_default();
         let mut flux = 0.0;
         for (at, band) in bands.iter_mut().enumerate() {
             let power: f32 = self.power[self.edges[at]..self.edges[at + 1]].iter().sum();
             let now = (1.0 + COMPRESSION * (power * self.scale).sqrt()).ln();
-            flux += (now - *band).max(0.0);
+            let earlier = self.before.iter().take(MEMORY - LAG).map(|bands| bands[at]);
+            flux += (now - earlier.fold(*band, f32::max)).max(0.0);
             *band = now;
         }
-        flux /= bands.len() as f32;
-        self.before.rotate_left(1);
-        self.before[LAG - 1] = bands;
+        let flux = flux / bands.len() as f32;
+        self.before.push_back(bands);
         flux
     }
 }

@@ -11,7 +11,9 @@ pub(crate) struct Frames {
     channels: usize,
     hop: usize,
     samples: Vec<f32>,
-    /// Samples at the end of it that are new.
+    /// Samples that came so far, at most a window's.
+    came: usize,
+    /// Samples that no window has had yet.
     fresh: usize,
     /// Samples that are missing before the first is handed on.
     missing: usize,
@@ -23,7 +25,7 @@ impl Frames {
     pub(crate) fn new(size: usize, hop: usize, channels: usize, early: bool) -> Self {
         let samples = vec![0.0; size * channels];
         let first = if early { hop } else { size };
-        Self { channels, hop, samples, fresh: 0, missing: first * channels }
+        Self { channels, hop, samples, came: 0, fresh: 0, missing: first * channels }
     }
 
     /// Takes whole interleaved frames; `window` is given each window that is full.
@@ -33,6 +35,7 @@ impl Frames {
             self.samples.copy_within(now.len().., 0);
             let at = self.samples.len() - now.len();
             self.samples[at..].copy_from_slice(now);
+            self.came = (self.came + now.len()).min(self.samples.len());
             self.fresh += now.len();
             self.missing -= now.len();
             if self.missing == 0 {
@@ -44,9 +47,9 @@ impl Frames {
         }
     }
 
-    /// The frames that no window has had yet, alone.
-    pub(crate) fn rest(&self) -> &[f32] {
-        &self.samples[self.samples.len() - self.fresh..]
+    /// The last window, which may have fewer frames, if some of them were in none before.
+    pub(crate) fn last(&self) -> Option<&[f32]> {
+        (self.fresh > 0).then(|| &self.samples[self.samples.len() - self.came..])
     }
 }
 
@@ -54,8 +57,6 @@ impl Frames {
 pub(crate) struct Spectrum {
     fft: Arc<dyn Fft<f32>>,
     window: Vec<f32>,
-    /// Sum of the squares of the window's first n weights, by n.
-    weights: Vec<f64>,
     channels: usize,
     bins: Vec<Complex<f32>>,
     scratch: Vec<Complex<f32>>,
@@ -65,34 +66,25 @@ impl Spectrum {
     /// For windows of `size` frames.
     pub(crate) fn new(size: usize, channels: usize) -> Self {
         let fft = FftPlanner::new().plan_fft_forward(size);
-        let turn = std::f64::consts::TAU / size as f64;
-        let hann = |at: usize| (0.5 - 0.5 * (turn * at as f64).cos()) as f32;
-        let window: Vec<f32> = (0..size).map(hann).collect();
-        let mut weights = vec![0.0];
-        for weight in &window {
-            let before = weights[weights.len() - 1];
-            weights.push(before + f64::from(*weight) * f64::from(*weight));
-        }
         let empty = Complex::new(0.0, 0.0);
         let scratch = vec![empty; fft.get_inplace_scratch_len()];
-        Self { fft, window, weights, channels, bins: vec![empty; size], scratch }
+        Self { fft, window: hann(size), channels, bins: vec![empty; size], scratch }
     }
 
     /// Frames of a window.
     pub(crate) fn size(&self) -> usize {
-        self.window.len()
-    }
-
-    /// Sum of the squared weights of the first so many frames: what divides the sum of all powers
-    /// so that it becomes the mean square.
-    pub(crate) fn weight(&self, frames: usize) -> f64 {
-        self.weights[frames.min(self.size())]
+        self.bins.len()
     }
 
     /// The power of the bins from 0 to half of the rate, summed over the channels, such that all
-    /// together are the sum of the windowed squares. Frames that are missing are silence.
-    pub(crate) fn power(&mut self, samples: &[f32], power: &mut Vec<f32>) {
+    /// together are the sum of the weighted squares; gives what divides it so that it becomes the
+    /// mean square. Fewer frames than a window has are a window of their own.
+    pub(crate) fn power(&mut self, samples: &[f32], power: &mut Vec<f32>) -> f64 {
         let size = self.size();
+        let frames = samples.len() / self.channels;
+        if self.window.len() != frames {
+            self.window = hann(frames);
+        }
         power.clear();
         power.resize(size / 2 + 1, 0.0);
         for first in (0..self.channels).step_by(2) {
@@ -112,7 +104,19 @@ impl Spectrum {
                 power[at] += (self.bins[at].norm_sqr() + self.bins[size - at].norm_sqr()) * scale;
             }
         }
+        self.weight()
     }
+
+    /// The sum of the squared weights.
+    pub(crate) fn weight(&self) -> f64 {
+        self.window.iter().map(|weight| f64::from(*weight) * f64::from(*weight)).sum()
+    }
+}
+
+/// Hann's window.
+fn hann(frames: usize) -> Vec<f32> {
+    let turn = std::f64::consts::TAU / frames as f64;
+    (0..frames).map(|at| (0.5 - 0.5 * (turn * at as f64).cos()) as f32).collect()
 }
 
 impl std::fmt::Debug for Spectrum {

@@ -271,7 +271,7 @@ impl Keeper {
 }
 
 /// The newest whole checkpoint of any slot whose guest the orders name.
-pub(in crate::control) fn newest_checkpoint(
+pub(crate) fn newest_checkpoint(
     slots: &[Slot],
     orders: &Orders,
 ) -> Option<(checkpoint::Mark, Vec<u64>)> {
