@@ -66,7 +66,7 @@ pub struct Note {
     pub cents: f64,
 }
 
-/// What is kept on the way: 0.8 kB a second.
+/// What is kept on the way: 1.1 kB a second.
 #[derive(Debug)]
 pub(crate) struct Tuner {
     rate: u32,

@@ -47,6 +47,8 @@ pub(super) fn follow(
 ) -> Result<Stretch, Failure> {
     let wanted = frame_of(time, visit.shape.rate).div_ceil(BLOCK_FRAMES as u64);
     let end = first.saturating_add(wanted);
+    // Who hears a live engine waits as long as it plays.
+    eprintln!("listening to the engine of pid {} from block {first} on", visit.pid);
     let mut samples = vec![0.0; visit.shape.block_samples()];
     let mut stretch = Stretch { first, blocks: 0, concealed: 0, flaw: None };
     let mut moved = Instant::now();
