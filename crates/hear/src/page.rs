@@ -116,9 +116,8 @@ fn named<T>(count: u64, all: impl Iterator<Item = T>, one: impl Fn(T) -> String)
 fn pitch(pitch: &Pitch) -> String {
     let Pitch { hz, note, cents, confidence, share, .. } = pitch;
     let share = share * 100.0;
-    format!(
-        "{note} {cents:+.1} cents ({hz:.2} Hz), confidence {confidence:.2}, {share:.0} % of the time"
-    )
+    let clear = format!("confidence {confidence:.2}, {share:.0} % of the time");
+    format!("{note} {cents:+.1} cents ({hz:.2} Hz), {clear}")
 }
 
 fn notes(pitch: &Pitch) -> String {

@@ -98,10 +98,10 @@ impl Spectrum {
             }
             self.fft.process_with_scratch(&mut self.bins, &mut self.scratch);
             let scale = 1.0 / size as f32;
-            power[0] += self.bins[0].norm_sqr() * scale;
-            power[size / 2] += self.bins[size / 2].norm_sqr() * scale;
-            for at in 1..size / 2 {
-                power[at] += (self.bins[at].norm_sqr() + self.bins[size - at].norm_sqr()) * scale;
+            for (at, power) in power.iter_mut().enumerate() {
+                let mirrored =
+                    if at % (size / 2) == 0 { 0.0 } else { self.bins[size - at].norm_sqr() };
+                *power += (self.bins[at].norm_sqr() + mirrored) * scale;
             }
         }
         self.weight()

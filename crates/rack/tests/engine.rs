@@ -483,22 +483,3 @@ fn the_demo_plays_at_every_rate() {
         assert_eq!(rack.notes().resets, 0);
     }
 }
-
-/// What a listener takes from a cable is what the next module is given.
-#[test]
-fn an_outlet_is_heard_as_it_is_before_the_master() {
-    let mut bench = Bench::new(TONE);
-    let (osc, out) = (bench.module("osc"), bench.module("out"));
-    bench.tell(Command::now(Action::MasterMute { on: true }));
-    bench.left(20);
-    assert_eq!(peak(bench.block()), 0.0);
-    let [mut wave, mut left, mut right] = [[7.0; 64]; 3];
-    assert!(bench.rack.outlet(osc, 0, &mut wave));
-    assert!(bench.rack.outlet(out, 0, &mut left) && bench.rack.outlet(out, 1, &mut right));
-    assert!(peak(&wave) > 0.9);
-    assert_eq!(wave.map(|sample| sample * 0.5), left);
-    assert_eq!(left, right);
-    let before = wave;
-    assert!(!bench.rack.outlet(osc, 1, &mut wave) && !bench.rack.outlet(99, 0, &mut wave));
-    assert_eq!(bits(&wave), bits(&before), "nothing is written");
-}

@@ -9,7 +9,7 @@ pub(crate) const RATE: u32 = 48_000;
 
 /// What is heard in interleaved samples.
 pub(crate) fn heard(rate: u32, channels: usize, samples: &[f32]) -> Report {
-    let mut ear = Ear::new(rate, channels).unwrap();
+    let mut ear = Ear::new(rate, channels).expect("it can be heard");
     ear.hear(samples);
     ear.report()
 }

@@ -74,7 +74,7 @@ struct Replica {
     /// Blocks before this are rendered, and not listened to.
     from: u64,
     ear: Ear,
-    outlets: Vec<[f32; BLOCK_FRAMES]>,
+    /// A block of the outlets, interleaved.
     frames: Vec<f32>,
     compared: u64,
     differing: u64,
@@ -97,24 +97,22 @@ impl Replica {
             channels: u16::try_from(visit.shape.channels).map_err(|error| strange(&error))?,
             state_bytes: visit.shape.state_words * 8,
         };
-        let mut player = Player::new(&plan, &setup).map_err(|error| strange(&error))?;
+        let mut player = Player::probed(&plan, &setup).map_err(|error| strange(&error))?;
         let newest = newest_checkpoint(&visit.slots, &visit.orders);
         let (mark, state) = newest.ok_or_else(|| {
             later("no worker has left a checkpoint yet; `segue status --wait 10s`, then try again")
         })?;
         let checkpoint = Checkpoint::new(mark.block, mark.cursor, &state);
         player.restore(&checkpoint).map_err(|error| strange(&error))?;
-        let outlets = vec![[0.0; BLOCK_FRAMES]; place.outlets.len()];
         let replica = Self {
             player,
             orders: visit.orders.clone(),
-            ear: super::ear(setup.rate, outlets.len()),
-            outlets,
+            ear: super::ear(setup.rate, place.outlets.len()),
+            frames: vec![0.0; BLOCK_FRAMES * place.outlets.len()],
             place,
             record: mark.cursor,
             verdicts: 0,
             from: visit.tap.head(),
-            frames: Vec::new(),
             compared: 0,
             differing: 0,
         };
@@ -168,12 +166,13 @@ impl Listener for Replica {
         if block < self.from {
             return Ok(());
         }
-        for (outlet, frames) in self.place.outlets.iter().zip(&mut self.outlets) {
-            self.player.rack().outlet(self.place.module, *outlet, frames);
-        }
-        self.frames.clear();
-        for frame in 0..BLOCK_FRAMES {
-            self.frames.extend(self.outlets.iter().map(|outlet| outlet[frame]));
+        let width = self.place.outlets.len();
+        for (at, outlet) in self.place.outlets.iter().enumerate() {
+            let found = self.player.rack().outlet(self.place.module, *outlet);
+            let (samples, stride, lanes) = found.expect("a probed rack has every outlet");
+            let voices = samples.chunks_exact(stride).map(|frame| frame[..lanes].iter().sum());
+            let own = self.frames.iter_mut().skip(at).step_by(width);
+            own.zip(voices).for_each(|(own, sum)| *own = sum);
         }
         self.ear.hear(&self.frames);
         Ok(())
