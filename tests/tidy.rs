@@ -8,13 +8,14 @@ const FILE_MAX: usize = 500;
 const FOLDER_MAX: usize = 12;
 
 /// Which of our crates a crate may depend on; dev-dependencies aside.
-const ARROWS: [(&str, &[&str]); 6] = [
+const ARROWS: [(&str, &[&str]); 7] = [
     ("dsp", &[]),
     ("rack", &["segue-dsp"]),
+    ("hear", &[]),
     ("sys", &[]),
     ("lockstep", &["segue-sys"]),
     ("sim", &["segue-dsp", "segue-rack", "segue-sys", "segue-lockstep"]),
-    ("segue", &["segue-dsp", "segue-rack", "segue-sys", "segue-lockstep"]),
+    ("segue", &["segue-dsp", "segue-rack", "segue-hear", "segue-sys", "segue-lockstep"]),
 ];
 
 /// Words a name or a comment does without, in pieces so that this file may name them.

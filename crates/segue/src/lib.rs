@@ -7,6 +7,7 @@ mod doctor;
 mod exit;
 mod files;
 mod host;
+mod listen;
 mod offline;
 mod osc;
 
@@ -70,6 +71,7 @@ fn perform(cli: &Cli) -> Result<ExitCode, Failure> {
         Verb::Send(args) => client::send::send(args),
         Verb::Stop(args) => client::stop::stop(args),
         Verb::Status(args) => client::status::status(args),
+        Verb::Listen(args) => listen::listen(args),
         Verb::Chaos(args) => client::chaos::chaos(args),
         Verb::Doctor(args) => doctor::doctor(args, &Config::load(cli.config.as_deref())?),
         Verb::Devices(args) => client::devices::devices(args),

@@ -8,6 +8,7 @@ pub(crate) mod config;
 pub(crate) mod device;
 pub(crate) mod duration;
 pub(crate) mod endpoint;
+pub(crate) mod listen;
 pub(crate) mod output;
 pub(crate) mod resume;
 pub(crate) mod settings;
@@ -22,6 +23,7 @@ use chaos::ChaosArgs;
 use device::{Device, parse_period};
 use duration::{parse as parse_duration, parse_bytes};
 use endpoint::Endpoints;
+use listen::ListenArgs;
 use settings::{LogFormat, Rate};
 
 /// A headless modular synthesizer that does not stop.
@@ -73,6 +75,9 @@ pub(crate) enum Verb {
     Stop(StopArgs),
     /// What is going on in a running engine
     Status(StatusArgs),
+    /// Hears a WAV file, or what a running engine plays: levels, loudness, bands, onsets, pitch,
+    /// tempo, clipping, silence
+    Listen(ListenArgs),
     /// Hurts a running engine on purpose, by seed, and reports what was heard
     Chaos(ChaosArgs),
     /// What this machine lacks for steady sound, and why there is none, with the cure
@@ -344,7 +349,7 @@ mod tests {
         assert_eq!(names[..8], listed);
         assert_eq!(
             names[8..],
-            ["chaos", "doctor", "devices", "worker", "control", "prover", "rtkit"]
+            ["listen", "chaos", "doctor", "devices", "worker", "control", "prover", "rtkit"]
         );
     }
 }

@@ -27,6 +27,7 @@ use crate::cli::settings::{JournalChoice, Settings};
 use crate::exit::{Exit, Failure};
 use crate::host::ControlSeat;
 use desk::{Desk, Moment};
+pub(crate) use follow::newest_checkpoint;
 use follow::{Follower, News, Sources};
 use sockets::{Drops, Incoming, Sockets};
 use start::Beginning;

@@ -18,6 +18,7 @@ use crate::exit::Failure;
 use crate::files::journal::JournalReader;
 
 pub(crate) use patch::{compile, read_patch};
+pub(crate) use score::frame_of;
 
 /// `segue render`: a journal if the input begins like one or is called one, else a patch.
 pub(crate) fn render(args: &RenderArgs) -> Result<ExitCode, Failure> {

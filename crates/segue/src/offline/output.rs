@@ -1,9 +1,10 @@
-//! The file a render writes, and how far it has come.
+//! The file a render writes, how far it has come, and what it sounds like.
 
 use std::io::IsTerminal;
 use std::path::Path;
 
 use indicatif::{ProgressBar, ProgressStyle};
+use segue_hear::{Ear, Report};
 use segue_rack::BLOCK_FRAMES;
 
 use crate::exit::{Exit, Failure};
@@ -18,6 +19,7 @@ pub(super) struct Output {
     /// Frames below here are wanted.
     to: u64,
     bar: ProgressBar,
+    ear: Ear,
 }
 
 impl Output {
@@ -47,7 +49,9 @@ impl Output {
         })?;
         let known = frames.end != u64::MAX && std::io::stderr().is_terminal();
         let bar = if known { bar(frames.end - frames.start) } else { ProgressBar::hidden() };
-        Ok(Self { writer, channels: channels.into(), from: frames.start, to: frames.end, bar })
+        let channels = usize::from(channels);
+        let ear = crate::listen::ear(rate, channels);
+        Ok(Self { writer, channels, from: frames.start, to: frames.end, bar, ear })
     }
 
     /// Whether everything wanted has come once `block` is next.
@@ -67,16 +71,18 @@ impl Output {
             self.writer.next_part(from).map_err(failed)?;
         }
         let at = |frame: u64| usize::try_from(frame - first).unwrap_or(0) * self.channels;
-        self.writer.append(&samples[at(from)..at(to)]).map_err(failed)?;
+        let wanted = &samples[at(from)..at(to)];
+        self.writer.append(wanted).map_err(failed)?;
+        self.ear.hear(wanted);
         self.bar.set_position(to - self.from);
         Ok(())
     }
 
-    /// Waits for the disk; gives the number of the frame behind the last.
-    pub(super) fn finish(self) -> Result<u64, Failure> {
+    /// Waits for the disk; gives the number of the frame behind the last, and what was heard.
+    pub(super) fn finish(self) -> Result<(u64, Report), Failure> {
         self.bar.finish_and_clear();
         self.writer.sync().map_err(failed)?;
-        Ok(self.writer.next_frame())
+        Ok((self.writer.next_frame(), self.ear.report()))
     }
 }
 

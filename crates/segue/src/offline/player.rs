@@ -30,9 +30,18 @@ pub(crate) struct Player {
 impl Player {
     /// The rack of `plan` before block 0.
     pub(crate) fn new(plan: &Plan, setup: &Setup) -> Result<Self, PlanError> {
+        Ok(Self::of(Rack::new(plan, setup)?, setup))
+    }
+
+    /// The same, whose modules can be listened to one by one.
+    pub(crate) fn probed(plan: &Plan, setup: &Setup) -> Result<Self, PlanError> {
+        Ok(Self::of(Rack::probed(plan, setup)?, setup))
+    }
+
+    fn of(rack: Rack, setup: &Setup) -> Self {
         let samples = BLOCK_FRAMES * usize::from(setup.channels);
-        Ok(Self {
-            rack: Rack::new(plan, setup)?,
+        Self {
+            rack,
             block: 0,
             waiting: VecDeque::new(),
             quarantined: BTreeSet::new(),
@@ -40,7 +49,7 @@ impl Player {
             cursor: 0,
             samples: vec![0.0; samples],
             words: vec![0; samples / 2],
-        })
+        }
     }
 
     /// The block that is rendered next.

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use segue_hear::Report;
 use segue_rack::{BLOCK_FRAMES, Plan, Setup};
 
 use super::output::Output;
@@ -14,6 +15,7 @@ use crate::cli::RenderArgs;
 use crate::cli::output::tell;
 use crate::exit::{Exit, Failure};
 use crate::files::journal::{Damage, Header, JournalError, JournalReader, Record, Sequence};
+use crate::listen;
 
 /// What a render found out.
 #[derive(Debug, Default)]
@@ -45,9 +47,9 @@ pub(super) fn render(args: &RenderArgs) -> Result<ExitCode, Failure> {
     let mut replay = Replay { player, output, findings: Findings::default(), other };
     replay.run(&mut journal)?;
     let Replay { output, findings, .. } = replay;
-    let end = output.finish()?;
+    let (end, heard) = output.finish()?;
     let (journal, frames) = (&journal, from..end);
-    report(args, &findings, &Replayed { journal, frames, rate: setup.rate, other })
+    report(args, &findings, &Replayed { journal, frames, rate: setup.rate, other, heard })
 }
 
 /// Whether another build wrote the journal; refused unless that was `expected`.
@@ -219,6 +221,7 @@ struct Replayed<'a> {
     frames: Range<u64>,
     rate: u32,
     other: bool,
+    heard: Report,
 }
 
 fn report(
@@ -238,8 +241,11 @@ fn report(
             "blocks_compared": findings.compared, "blocks_differing": findings.differing,
             "first_difference": findings.first_difference, "concealed": findings.concealed,
             "gaps": findings.gaps, "damage": findings.damage.as_ref().map(ToString::to_string),
+            "heard": listen::json(&replayed.heard),
         });
         tell!("{report}");
+    } else {
+        tell!("{}", replayed.heard);
     }
     if let Some(block) = findings.first_difference {
         let at = seconds(block * BLOCK_FRAMES as u64);

@@ -11,6 +11,7 @@ use crate::cli::output::tell;
 use crate::cli::{RenderArgs, settings};
 use crate::exit::{Exit, Failure};
 use crate::files::journal;
+use crate::listen;
 
 /// Renders a patch.
 pub(super) fn render(args: &RenderArgs) -> Result<ExitCode, Failure> {
@@ -44,13 +45,15 @@ pub(super) fn render(args: &RenderArgs) -> Result<ExitCode, Failure> {
         let block = player.block();
         output.take(block, player.render().0)?;
     }
-    let end = output.finish()?;
+    let (end, heard) = output.finish()?;
     if args.json {
         let report = serde_json::json!({
             "input": args.input, "out": args.out, "frames": end, "rate": setup.rate,
-            "seconds": end as f64 / f64::from(setup.rate),
+            "seconds": end as f64 / f64::from(setup.rate), "heard": listen::json(&heard),
         });
         tell!("{report}");
+    } else {
+        tell!("{heard}");
     }
     Ok(Exit::Done.into())
 }

@@ -55,7 +55,7 @@ pub(super) fn parse(name: &str, text: &str, plan: &Plan) -> Result<Vec<Command>,
 }
 
 /// The frame nearest to a moment.
-pub(super) fn frame_of(at: Duration, rate: u32) -> u64 {
+pub(crate) fn frame_of(at: Duration, rate: u32) -> u64 {
     let nanoseconds = at.as_nanos() * u128::from(rate);
     u64::try_from((nanoseconds + 500_000_000) / 1_000_000_000).unwrap_or(u64::MAX)
 }

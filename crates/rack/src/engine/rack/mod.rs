@@ -8,12 +8,12 @@ use zerocopy::{FromBytes, IntoBytes};
 use crate::BLOCK_FRAMES;
 use crate::catalog::{ModuleSpec, Note, Told, state_of, words_of};
 use crate::command::{Action, Command, MASTER_GAIN_MAX, OWN_SMOOTHING};
+use crate::engine::StateError;
 use crate::engine::agenda::{AGENDA_CAPACITY, Agenda};
 use crate::engine::cables::Cables;
 use crate::engine::layout::{Header, Layout, MAGIC, Master, QUEUE, Tally};
 use crate::engine::master::{Desk, MASTER_MS, MasterTask, frames};
 use crate::engine::module::{self, BRIDGE_MS, BYPASS_MS, Event, Scene, Task};
-use crate::engine::StateError;
 use crate::plan::{Plan, PlanError, Setup};
 
 /// A block is cut at most so often; what is due at a ninth frame waits for the next block.

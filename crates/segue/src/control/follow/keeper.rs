@@ -259,7 +259,7 @@ impl Keeper {
 }
 
 /// The newest whole checkpoint, at most of block `until`, of any slot whose guest the orders name.
-pub(in crate::control) fn newest_checkpoint(
+pub(crate) fn newest_checkpoint(
     slots: &[Slot],
     orders: &Orders,
     until: u64,

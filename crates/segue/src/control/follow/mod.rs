@@ -21,7 +21,8 @@ use segue_lockstep::memory::slot::Slot;
 use segue_lockstep::memory::tap::{Found, Tap};
 use segue_sys::futex;
 
-pub(super) use keeper::{Keeper, newest_checkpoint};
+pub(super) use keeper::Keeper;
+pub(crate) use keeper::newest_checkpoint;
 pub(super) use recorder::Recorder;
 pub(super) use shelf::{Place, Shelf};
 

@@ -5,6 +5,7 @@
 
 mod counters;
 mod doctor;
+mod listen;
 mod priority;
 mod systemd;
 

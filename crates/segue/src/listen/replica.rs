@@ -1,0 +1,235 @@
+//! One module of a running engine: an instrument that plays along here, and is listened to inside.
+//!
+//! It begins with the engine's newest checkpoint and is told what the log says, as a standby is,
+//! but behind the playhead. *Invariant*: what comes out of it is compared, block by block, with
+//! what was played; who listens is told if that differs.
+
+use std::time::Duration;
+
+use segue_hear::Ear;
+use segue_lockstep::BLOCK_FRAMES;
+use segue_lockstep::memory::orders::{Found, Kind, Orders};
+use segue_lockstep::memory::tap::Played;
+use segue_lockstep::memory::verdicts::Verdict;
+use segue_rack::{Plan, Setup};
+use serde_json::json;
+
+use super::Heard;
+use super::played::{Listener, Stretch, follow};
+use crate::control::newest_checkpoint;
+use crate::exit::{Exit, Failure};
+use crate::files::journal::{Bypass, Checkpoint, Command};
+use crate::host::door::Visit;
+use crate::offline::player::{COMMAND, Player};
+
+/// What is listened to.
+#[derive(Debug, PartialEq, Eq)]
+struct Place {
+    module: u16,
+    /// `out` has two buses and no outlet of its own.
+    outlets: Vec<usize>,
+    /// Its id, and the name of its outlet.
+    name: String,
+}
+
+impl Place {
+    /// The outlet that `ID` or `ID.OUTLET` means.
+    fn find(plan: &Plan, text: &str) -> Result<Self, String> {
+        let (id, outlet) = text.split_once('.').map_or((text, None), |(id, it)| (id, Some(it)));
+        let Some(module) = plan.module(id) else {
+            let ids = plan.modules().iter().map(|module| module.id()).collect::<Vec<_>>();
+            let hint = match plan.nearest_module(id) {
+                Some(nearest) => format!("did you mean '{nearest}'?"),
+                None => format!("there are {}", ids.join(", ")),
+            };
+            return Err(format!("no module '{id}'; {hint}"));
+        };
+        let outlets = plan.modules()[usize::from(module)].spec().outlets;
+        let names = || outlets.iter().map(|it| it.name).collect::<Vec<_>>().join(", ");
+        match outlet {
+            None if outlets.is_empty() => {
+                Ok(Self { module, outlets: vec![0, 1], name: id.to_owned() })
+            }
+            None => Ok(Self { module, outlets: vec![0], name: id.to_owned() }),
+            Some(name) => match outlets.iter().position(|it| it.name == name) {
+                Some(at) => Ok(Self { module, outlets: vec![at], name: text.to_owned() }),
+                None if outlets.is_empty() => {
+                    Err(format!("'{id}' has no outlets by name; write --from {id}"))
+                }
+                None => Err(format!("no outlet '{name}' on '{id}'; there is {}", names())),
+            },
+        }
+    }
+}
+
+/// The instrument that plays along.
+struct Replica {
+    player: Player,
+    orders: Orders,
+    place: Place,
+    /// The next record of the log.
+    record: u64,
+    /// Verdicts that it was told.
+    verdicts: usize,
+    /// Blocks before this are rendered, and not listened to.
+    from: u64,
+    ear: Ear,
+    /// A block of the outlets, interleaved.
+    frames: Vec<f32>,
+    compared: u64,
+    differing: u64,
+}
+
+impl Replica {
+    /// One that goes on from the newest checkpoint; gives the first block it has to be given.
+    fn of(visit: &Visit, from: &str) -> Result<(Self, u64), Failure> {
+        let later = |text: &str| Failure::new(Exit::TryAgain, text);
+        let bytes = visit.plans.newest().and_then(|number| visit.plans.read(number));
+        let bytes = bytes.ok_or_else(|| later("the engine has no plan yet; try again"))?;
+        let strange = |error: &dyn std::fmt::Display| {
+            let text = format!("the engine plays what this version does not know: {error}");
+            Failure::new(Exit::Unavailable, text)
+        };
+        let plan = Plan::from_bytes(&bytes).map_err(|error| strange(&error))?;
+        let place = Place::find(&plan, from).map_err(|text| Failure::new(Exit::NoInput, text))?;
+        let setup = Setup {
+            rate: visit.shape.rate,
+            channels: u16::try_from(visit.shape.channels).map_err(|error| strange(&error))?,
+            state_bytes: visit.shape.state_words * 8,
+        };
+        let mut player = Player::probed(&plan, &setup).map_err(|error| strange(&error))?;
+        let newest = newest_checkpoint(&visit.slots, &visit.orders, u64::MAX);
+        let (mark, state) = newest.ok_or_else(|| {
+            later("no worker has left a checkpoint yet; `segue status --wait 10s`, then try again")
+        })?;
+        let checkpoint = Checkpoint::new(mark.block, mark.cursor, &state);
+        player.restore(&checkpoint).map_err(|error| strange(&error))?;
+        let replica = Self {
+            player,
+            orders: visit.orders.clone(),
+            ear: super::ear(setup.rate, place.outlets.len()),
+            frames: vec![0.0; BLOCK_FRAMES * place.outlets.len()],
+            place,
+            record: mark.cursor,
+            verdicts: 0,
+            from: visit.tap.head(),
+            compared: 0,
+            differing: 0,
+        };
+        Ok((replica, mark.block))
+    }
+
+    /// Tells the player what was decided for a block that was played: all of it was before.
+    fn tell(&mut self, block: u64) -> Result<(), Failure> {
+        let verdicts = self.orders.verdicts();
+        let count = verdicts.count();
+        for verdict in (self.verdicts..count).filter_map(|index| verdicts.read(index)) {
+            match verdict {
+                Verdict::Quarantine { number, .. } => self.player.quarantine(number),
+                Verdict::Bypass { part, block } => self.player.bypass(Bypass { part, block }),
+            }
+        }
+        self.verdicts = count;
+        loop {
+            match self.orders.record(self.record) {
+                Found::Record(record) if record.block <= block => {
+                    if record.kind == Kind::Command {
+                        self.player.push(Command {
+                            number: self.record,
+                            block: record.block,
+                            kind: COMMAND,
+                            payload: record.payload,
+                            origin: record.origin.into(),
+                            more: record.more,
+                        });
+                    }
+                    self.record += 1;
+                }
+                Found::Record(_) | Found::NotYet => return Ok(()),
+                Found::Passed | Found::Damaged => {
+                    let text = "the log went on faster than could be followed; try again";
+                    return Err(Failure::new(Exit::TryAgain, text));
+                }
+            }
+        }
+    }
+}
+
+impl Listener for Replica {
+    fn take(&mut self, block: u64, played: Played, _: &[f32]) -> Result<(), Failure> {
+        self.tell(block)?;
+        let (_, hash) = self.player.render();
+        if !played.concealed {
+            self.compared += 1;
+            self.differing += u64::from(hash != played.hash);
+        }
+        if block < self.from {
+            return Ok(());
+        }
+        let width = self.place.outlets.len();
+        for (at, outlet) in self.place.outlets.iter().enumerate() {
+            let found = self.player.rack().outlet(self.place.module, *outlet);
+            let (samples, stride, lanes) = found.expect("a probed rack has every outlet");
+            let voices = samples.chunks_exact(stride).map(|frame| frame[..lanes].iter().sum());
+            let own = self.frames.iter_mut().skip(at).step_by(width);
+            own.zip(voices).for_each(|(own, sum)| *own = sum);
+        }
+        self.ear.hear(&self.frames);
+        Ok(())
+    }
+}
+
+/// Hears one outlet of a running engine from now on.
+pub(super) fn hear(mut visit: Visit, from: &str, time: Duration) -> Result<Heard, Failure> {
+    let (mut replica, first) = Replica::of(&visit, from)?;
+    // A checkpoint may be ahead of what was played; what lies before now is only caught up with.
+    replica.from = replica.from.max(first);
+    let rate = f64::from(visit.shape.rate);
+    let behind = (replica.from - first) as f64 * BLOCK_FRAMES as f64 / rate;
+    let time = time.saturating_add(Duration::from_secs_f64(behind));
+    let Stretch { first, blocks, concealed, flaw } = follow(&mut visit, first, time, &mut replica)?;
+    let Replica { place, from, ear, compared, differing, .. } = replica;
+    let last = first + blocks - 1;
+    let source = format!(
+        "{} in the engine of pid {}, blocks {from} to {last}; of {compared} blocks rendered along \
+         {differing} differ from what was played",
+        place.name, visit.pid
+    );
+    let source_json = json!({ "engine": {
+        "pid": visit.pid, "from": place.name, "first_block": from,
+        "blocks": (last + 1).saturating_sub(from), "concealed": concealed,
+        "blocks_compared": compared, "blocks_differing": differing,
+    }});
+    let other = (differing > 0).then(|| {
+        let text = format!(
+            "{differing} of {compared} blocks differ from what was played: the checkpoint it began \
+             with was damaged; listen again"
+        );
+        Failure::new(Exit::TryAgain, text)
+    });
+    Ok(Heard { report: ear.report(), source, source_json, flaw: flaw.or(other) })
+}
+
+#[cfg(test)]
+mod tests {
+    use segue_rack::{Patch, Plan, Setup};
+
+    use super::Place;
+
+    #[test]
+    fn an_outlet_is_found_by_its_name_or_the_nearest_is_told() {
+        let text = "segue = 1\n[osc]\ntype = \"osc\"\n[out]\nin = \"osc\"\n";
+        let plan = Plan::compile(&Patch::parse(text).unwrap(), &Setup::default()).unwrap();
+        let find = |text: &str| Place::find(&plan, text);
+        assert_eq!(find("osc").unwrap().outlets, [0]);
+        assert_eq!(
+            find("osc.out").unwrap(),
+            Place { name: "osc.out".into(), ..find("osc").unwrap() }
+        );
+        assert_eq!(find("out").unwrap().outlets, [0, 1], "both sides");
+        assert_eq!(find("osk").unwrap_err(), "no module 'osk'; did you mean 'osc'?");
+        assert!(find("filter").unwrap_err().contains("there are osc, out"));
+        assert!(find("osc.left").unwrap_err().contains("no outlet 'left' on 'osc'; there is out"));
+        assert!(find("out.left").unwrap_err().contains("--from out"));
+    }
+}
