@@ -10,6 +10,10 @@ const MISSING: i32 = 77;
 
 #[test]
 fn the_same_bits_on_aarch64() {
+    if std::env::var_os("SEGUE_BLESS").is_some() {
+        eprintln!("skipped: what it compares with is being written");
+        return;
+    }
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../../.ci/aarch64");
     let ran = Command::new(script).arg("test").stdin(Stdio::null()).output();
     let ran = ran.unwrap_or_else(|error| panic!("{script}: {error}"));

@@ -195,3 +195,26 @@ right = \"notch * 0.2 - high * 0.05\"
     }
     assert_eq!(golden.lines().count(), text.lines().count());
 }
+
+/// What is compiled twice, for AVX2 and for processors without it, sounds the same: all of the
+/// above again on an emulated processor of the year 2008.
+#[test]
+#[cfg(target_arch = "x86_64")]
+fn the_same_without_avx2() {
+    if std::env::var_os("SEGUE_BLESS").is_some() {
+        eprintln!("skipped: what it compares with is being written");
+        return;
+    }
+    let ourselves = std::env::current_exe().unwrap();
+    let emulator = std::process::Command::new("qemu-x86_64-static")
+        .args(["-cpu", "Nehalem"])
+        .arg(ourselves)
+        .args(["--exact", "the_house_patches_sound_as_they_did"])
+        .output();
+    let Ok(ran) = emulator else {
+        eprintln!("skipped: qemu-x86_64-static is not installed");
+        return;
+    };
+    let (out, err) = (String::from_utf8_lossy(&ran.stdout), String::from_utf8_lossy(&ran.stderr));
+    assert!(ran.status.success() && out.contains("1 passed"), "{}:\n{err}\n{out}", ran.status);
+}
