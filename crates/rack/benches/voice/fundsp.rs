@@ -4,9 +4,6 @@ use fundsp::prelude32::{
     AudioUnit, BufferRef, BufferVec, Shared, adsr_live, lowpass_hz, lowpass_q, mul, poly_saw_hz,
     shared, sine_hz, var,
 };
-use segue_sys::clock::process_cpu_ns;
-
-use crate::ours::BLOCKS_PER_SECOND;
 
 /// Voices, and the gate of all of them.
 pub(crate) struct Graphs {
@@ -44,12 +41,10 @@ impl Graphs {
         Graphs { voices: (0..voices).map(voice).collect(), gate, block: 0, peak: 0.0 }
     }
 
-    /// Renders so many seconds; the seconds of processor time that took.
-    pub(crate) fn run(&mut self, seconds: f64) -> f64 {
+    /// Renders so many blocks.
+    pub(crate) fn render(&mut self, blocks: u64) {
         let mut out = BufferVec::new(1);
-        let now = || process_cpu_ns(std::process::id()).expect("our own clock");
-        let began = now();
-        for _ in 0..(seconds * BLOCKS_PER_SECOND as f64) as u64 {
+        for _ in 0..blocks {
             // Its envelope opens only if it has seen the gate closed.
             if self.block.is_multiple_of(188) {
                 self.gate.set_value((self.block / 188 % 2) as f32);
@@ -64,6 +59,5 @@ impl Graphs {
             }
             self.peak = sum[0].abs().max(self.peak);
         }
-        (now() - began) as f64 / 1e9
     }
 }

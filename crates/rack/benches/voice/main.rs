@@ -12,9 +12,11 @@ mod ours;
 mod scsynth;
 
 use fundsp::Graphs;
-use ours::{Played, players, with_out};
+use ours::{Played, one_voice, players, with_out};
+use segue_sys::clock::process_cpu_ns;
 
 const ROUNDS: usize = 7;
+const BLOCKS_PER_SECOND: u64 = 750;
 
 /// One thing to measure: how it is called, and what renders so many seconds in how many.
 struct Row<'a> {
@@ -60,13 +62,21 @@ fn table(title: &str, rows: Vec<Row<'_>>, only: &str) {
     }
 }
 
+/// The seconds of processor time that rendering so many seconds of sound took.
+fn took(seconds: f64, render: impl FnOnce(u64)) -> f64 {
+    let now = || process_cpu_ns(std::process::id()).expect("our own clock");
+    let began = now();
+    render((seconds * BLOCKS_PER_SECOND as f64) as u64);
+    (now() - began) as f64 / 1e9
+}
+
 fn patch<'a>(name: &str, voices: usize, text: &str) -> Row<'a> {
     let mut played = Played::new(text);
-    played.run(0.5);
+    played.render(BLOCKS_PER_SECOND / 2);
     let seconds = if voices == 1 { 20.0 } else { 40.0 / voices as f64 };
     let name = name.to_string();
     let speed = Box::new(move || {
-        let took = played.run(seconds);
+        let took = took(seconds, |blocks| played.render(blocks));
         assert!(played.peak > 1e-3, "what is measured is silent");
         Some(seconds / took)
     });
@@ -88,10 +98,10 @@ fn peers<'a>(voices: usize, moved: bool, definitions: &'a [&'static str]) -> Vec
         })
         .collect();
     let mut graphs = Graphs::new(voices, moved);
-    graphs.run(0.5);
+    graphs.render(BLOCKS_PER_SECOND / 2);
     let seconds = if voices == 1 { 20.0 } else { 0.5 };
     let speed = Box::new(move || {
-        let took = graphs.run(seconds);
+        let took = took(seconds, |blocks| graphs.render(blocks));
         assert!(graphs.peak > 0.0, "what is measured is silent");
         Some(seconds / took)
     });
@@ -100,14 +110,7 @@ fn peers<'a>(voices: usize, moved: bool, definitions: &'a [&'static str]) -> Vec
 }
 
 fn one<'a>() -> Vec<Row<'a>> {
-    let voice = format!(
-        "osc = {{ type = \"osc\", freq = 220 }}
-env = {{ type = \"adsr\", in = \"osc\", {} }}
-filter = {{ type = \"biquad\", in = \"env\", cutoff = 900, q = 2 }}
-",
-        ours::ENVELOPE
-    );
-    let mut rows = vec![patch("segue", 1, &with_out(&voice, "filter * 0.1"))];
+    let mut rows = vec![patch("segue", 1, &one_voice())];
     rows.extend(peers(1, false, &["sine kr", "sine ar"]));
     rows
 }

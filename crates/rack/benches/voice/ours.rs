@@ -1,16 +1,25 @@
-//! The racks that are measured: their patches, and how long they take.
+//! The racks that are measured: their patches, and hands to play them.
 
 use std::fmt::Write;
 
 use segue_rack::{Action, BLOCK_FRAMES, Command, Patch, Plan, Rack, Setup};
-use segue_sys::clock::process_cpu_ns;
 
 /// Blocks from one stroke of the gates to the next: a quarter of a second at 48 kHz.
 const STROKE_BLOCKS: u64 = 188;
-pub(crate) const BLOCKS_PER_SECOND: u64 = 750;
 
 /// An envelope that never rests while its gate changes four times a second.
 pub(crate) const ENVELOPE: &str = "attack = 100, decay = 500, sustain = 0.2, release = 600";
+
+/// One voice: sine, adsr, biquad.
+pub(crate) fn one_voice() -> String {
+    let voice = format!(
+        "osc = {{ type = \"osc\", freq = 220 }}
+env = {{ type = \"adsr\", in = \"osc\", {ENVELOPE} }}
+filter = {{ type = \"biquad\", in = \"env\", cutoff = 900, q = 2 }}
+"
+    );
+    with_out(&voice, "filter * 0.1")
+}
 
 /// `voices` voices on players of sixteen: saw, svf, an envelope for every sample; with `moved` the
 /// envelope moves the cutoff as well.
@@ -99,17 +108,14 @@ impl Played {
         }
     }
 
-    /// Renders so many seconds; the seconds of processor time that took.
-    pub(crate) fn run(&mut self, seconds: f64) -> f64 {
+    /// Renders so many blocks.
+    pub(crate) fn render(&mut self, blocks: u64) {
         let mut out = [0.0; BLOCK_FRAMES * 2];
-        let now = || process_cpu_ns(std::process::id()).expect("our own clock");
-        let began = now();
-        for _ in 0..(seconds * BLOCKS_PER_SECOND as f64) as u64 {
+        for _ in 0..blocks {
             self.stroke();
             self.rack.render(&mut out, &mut |_| {});
             self.peak = out[0].abs().max(self.peak);
             self.block += 1;
         }
-        (now() - began) as f64 / 1e9
     }
 }
