@@ -21,7 +21,6 @@ mod ear;
 mod levels;
 mod loudness;
 mod onsets;
-mod page;
 mod pitch;
 mod report;
 mod silence;

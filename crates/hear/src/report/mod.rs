@@ -2,6 +2,8 @@
 //!
 //! Names end in their unit. What does not exist, such as the level of digital silence, is `null`.
 
+mod page;
+
 use serde::Serialize;
 
 use crate::{Band, Clipping, Levels, Loudness, Onsets, Pitch, Silence, Tempo};
