@@ -311,8 +311,9 @@ impl Playout {
         let log_room = orders::LOG_DEPTH as u64 - 256;
         published
             && all_here
-            && self.playhead < inbox.tap_cursor() + tap_room
-            && self.head < inbox.log_cursor() + log_room
+            // Others wrote these: a wild one must not end playout.
+            && self.playhead < inbox.tap_cursor().saturating_add(tap_room)
+            && self.head < inbox.log_cursor().saturating_add(log_room)
     }
 
     /// Freewheel: whether a slot is in lockstep and near, a joiner that only needs more blocks
@@ -329,7 +330,7 @@ impl Playout {
             Phase::Joining => !waited_for || place.reached() >= self.sealed,
             // With three or more a block is played when all can vote on it.
             Phase::Lockstep if self.shape.slots >= 3 => place.published() > self.playhead,
-            Phase::Lockstep => place.published() + LAG_MAX >= self.playhead,
+            Phase::Lockstep => place.published().saturating_add(LAG_MAX) >= self.playhead,
         }
     }
 }
