@@ -2,13 +2,14 @@
 
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
+use std::process::{Child, ChildStderr, Stdio};
 
 use rosc::OscType;
 use rustix::process::Signal;
 use serde_json::Value;
 
 use crate::client::Client;
-use crate::engine::{Start, patch, segue};
+use crate::engine::{Engine, Start, patch, segue};
 
 /// A sine of 440 Hz at half of full scale.
 const TONE: &str = "segue = 1\n[osc]\ntype = \"osc\"\nfreq = 440\n[out]\nin = \"osc * 0.5\"\n";
@@ -64,7 +65,6 @@ fn a_render_says_how_it_sounds_and_so_does_whoever_listens_to_its_file() {
     }
 }
 
-/// A journal's report is that of what was played, and stands before what is wrong with it.
 #[test]
 fn a_damaged_file_is_heard_as_far_as_it_goes_and_each_failure_has_its_number() {
     let folder = tempfile::tempdir().expect("a folder");
@@ -122,24 +122,19 @@ fn an_engine_is_heard_while_its_workers_die_and_its_bits_stay_what_they_were() {
     engine.stop().assert_identical();
 }
 
-/// What plays along is told what the log says, poison included, and comes to the same bits.
+/// What plays along is told what the log says while it listens, and comes to the same bits.
 #[test]
 fn what_plays_along_to_hear_a_module_differs_in_no_block_from_what_is_played() {
     let engine = Start::new().arg(patch("first.toml")).play();
     let client = Client::new(engine.port());
     client.send("/gate/env", &[OscType::Int(1)]);
+    let (mut listener, mut errors) = listen_on(&engine, &["--from", "osc"]);
     for hertz in [110.0, 220.0, 165.0] {
-        // On its way while the listener follows the log.
-        client.send("/mod/osc/freq", &[OscType::Float(hertz), OscType::Float(700.0)]);
-        client.send("/mod/filter/cutoff", &[OscType::Float(hertz * 5.0)]);
-        let heard = json(&engine.must(&["listen", "--from", "filter", "--for", "1s", "--json"]));
-        let source = &heard["source"]["engine"];
-        assert_eq!(source["blocks_differing"], 0, "{source}");
-        assert!(source["blocks_compared"].as_u64() >= Some(750), "{source}");
-        assert_eq!((&source["from"], &source["blocks"]), (&"filter".into(), &750.into()));
+        client.send("/mod/osc/freq", &[OscType::Float(hertz)]);
+        client.send("/mod/filter/cutoff", &[OscType::Float(hertz * 5.0), OscType::Float(300.0)]);
+        client.ask("/sync", &[OscType::Int(1)]);
+        engine.play_on(300);
     }
-    let both = json(&engine.must(&["listen", "--from", "out", "--for", "250ms", "--json"]));
-    assert_eq!(both["channels"], 2);
     for (from, expected) in [("filtr", "did you mean 'filter'?"), ("osc.left", "no outlet 'left'")]
     {
         let output = engine.ask(&["listen", "--from", from]);
@@ -147,28 +142,51 @@ fn what_plays_along_to_hear_a_module_differs_in_no_block_from_what_is_played() {
         assert_eq!(output.status.code(), Some(66), "{said}");
         assert!(said.contains(expected), "{said}");
     }
+    let both = json(&engine.must(&["listen", "--from", "out", "--for", "250ms", "--json"]));
+    assert_eq!(both["channels"], 2);
+    // Its end is a command as well: the closing fade.
     engine.stop().assert_identical();
+    let heard = ended(&mut listener, &mut errors);
+    let source = &heard["source"]["engine"];
+    assert_eq!((&source["blocks_differing"], &source["from"]), (&0.into(), &"osc".into()));
+    assert!(source["blocks_compared"].as_u64() > Some(900), "{source}");
+    let notes = heard["pitch"]["notes"].as_array().expect("notes");
+    let notes: Vec<_> = notes.iter().filter_map(|note| note["note"].as_str()).collect();
+    assert_eq!(notes[notes.len() - 3..], ["A2", "A3", "E3"]);
 }
 
 /// An engine that ends while it is listened to: what was heard is told, and why it is less.
 #[test]
 fn an_engine_that_ends_is_heard_to_its_end() {
     let engine = Start::new().patch(TONE).play();
-    let port = engine.port().to_string();
-    let mut listener = segue();
-    listener.args(["listen", "--osc", &port, "--for", "1h", "--json"]);
-    listener.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped());
-    let mut listener = listener.spawn().expect("the program runs");
+    let (mut listener, mut errors) = listen_on(&engine, &[]);
+    engine.play_on(200);
+    engine.stop();
+    let heard = ended(&mut listener, &mut errors);
+    assert_near(&heard["pitch"]["hz"], 440.0, 0.1);
+}
+
+/// A listener who listens for an hour, from now on.
+fn listen_on(engine: &Engine, more: &[&str]) -> (Child, BufReader<ChildStderr>) {
+    let mut command = segue();
+    command.args(["listen", "--osc", &engine.port().to_string(), "--for", "1h", "--json"]);
+    command.args(more).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut listener = command.spawn().expect("the program runs");
     let mut errors = BufReader::new(listener.stderr.take().expect("it is piped"));
     let mut said = String::new();
     errors.read_line(&mut said).expect("it says that it listens");
     assert!(said.starts_with("listening to the engine of pid"), "{said}");
-    engine.play_on(200);
-    engine.stop();
-    let output = listener.wait_with_output().expect("it ends");
+    (listener, errors)
+}
+
+/// What it has heard when its engine has ended.
+fn ended(listener: &mut Child, errors: &mut BufReader<ChildStderr>) -> Value {
+    let (mut heard, mut said) = (String::new(), String::new());
+    let mut output = listener.stdout.take().expect("it is piped");
+    output.read_to_string(&mut heard).expect("text");
     errors.read_to_string(&mut said).expect("text");
-    assert_eq!(output.status.code(), Some(69), "{said}");
+    let status = listener.wait().expect("it ends");
+    assert_eq!(status.code(), Some(69), "{said}");
     assert!(said.contains("the engine ended; this is what was heard until then"), "{said}");
-    let heard = json(&String::from_utf8_lossy(&output.stdout));
-    assert_near(&heard["pitch"]["hz"], 440.0, 0.1);
+    json(&heard)
 }
