@@ -20,6 +20,34 @@ fn said(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
+/// The pieces of the house as a listener hears them: neither too soft, nor held down by the
+/// limiter, nor silent for long.
+#[test]
+fn the_pieces_sound_as_pieces_should() {
+    let folder = tempfile::tempdir().expect("a folder");
+    for (piece, seconds) in [("acid", 14), ("bells", 20), ("night", 20)] {
+        let [text, score] = ["toml", "osc"].map(|ending| {
+            patch(&format!("{piece}.{ending}")).to_str().expect("a path that is text").to_owned()
+        });
+        let length = format!("{seconds}s");
+        let file = format!("{piece}.wav");
+        let output = run(
+            &["render", &text, "--commands", &score, "--for", &length, "-o", &file, "--json"],
+            folder.path(),
+        );
+        assert!(output.status.success(), "{piece}: {}", said(&output));
+        let report: Value = serde_json::from_slice(&output.stdout).expect("a report");
+        let heard = |pointer: &str| {
+            report.pointer(pointer).and_then(Value::as_f64).unwrap_or_else(|| panic!("{pointer}"))
+        };
+        let (peak, loudness) =
+            (heard("/heard/levels/peak_dbfs"), heard("/heard/loudness/integrated_lufs"));
+        assert!((-14.0..-0.2).contains(&peak), "{piece} peaks at {peak} dBFS");
+        assert!((-26.0..-14.0).contains(&loudness), "{piece}: {loudness} LUFS");
+        assert_eq!(heard("/heard/clipping/count"), 0.0, "{piece} clips");
+    }
+}
+
 #[test]
 fn each_way_to_fail_has_its_own_number_and_says_what_to_do() {
     let folder = tempfile::tempdir().expect("a folder");
