@@ -6,14 +6,14 @@
 //!
 //! | file | measures |
 //! |---|---|
-//! | [`levels`] | peak, true peak, RMS, crest, DC, samples that are no numbers |
-//! | [`clipping`] | runs of samples at full scale |
-//! | [`silence`] | stretches below a threshold |
-//! | [`loudness`] | EBU R128: integrated, momentary, short-term, range |
-//! | [`bands`] | energy by octaves |
-//! | [`onsets`] | where something begins |
-//! | [`tempo`] | how often something begins |
-//! | [`pitch`] | the one note that sounds, over time |
+//! | `levels` | peak, true peak, RMS, crest, DC, samples that are no numbers |
+//! | `clipping` | runs of samples at full scale |
+//! | `silence` | stretches below a threshold |
+//! | `loudness` | EBU R128: integrated, momentary, short-term, range |
+//! | `bands` | energy by octaves |
+//! | `onsets` | where something begins |
+//! | `tempo` | how often something begins |
+//! | `pitch` | the one note that sounds, over time |
 
 mod bands;
 mod clipping;

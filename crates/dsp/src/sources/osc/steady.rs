@@ -11,7 +11,7 @@ use crate::sources::osc::{
 };
 
 /// A saw or triangle that turns evenly: where its edges are is known beforehand. The same bits as
-/// [`edged`] has.
+/// `edged` has.
 #[multiversion(targets("x86_64+avx2"))]
 pub(super) fn steady<const W: usize, const TRIANGLE: bool>(
     turning: &mut Turning<W>,
