@@ -83,7 +83,7 @@ pub struct Inputs<'a> {
     pub rate: f32,
 }
 
-/// The times of a stage at one frame, all lanes.
+/// One lane of a frame.
 fn lane_of<const W: usize>(signal: Signal<'_>, frame: usize, lane: usize) -> f32 {
     signal.lanes::<W>(frame)[lane]
 }
