@@ -143,6 +143,14 @@ pub fn settle(x: f32) -> f32 {
     if x < 1e-20 && x > -1e-20 { 0.0 } else { x }
 }
 
+/// The same for a row of them. `[any]`
+#[inline]
+pub fn settle_all(row: &mut [f32]) {
+    for x in row {
+        *x = settle(*x);
+    }
+}
+
 /// Whether all samples are finite. `[any]`
 pub fn all_finite(samples: &[f32]) -> bool {
     // What is not finite stays so in every sum, and a finite sum is the usual case. One that

@@ -356,7 +356,7 @@ fn hadamard(lines: [f32; LINES]) -> [f32; LINES] {
 #[cfg(test)]
 mod tests {
     use super::{Head, Inputs, LINES, Room, hadamard, prime_from, render};
-    use crate::filters::svf::{self, Svf};
+    use crate::filters::svf::Svf;
     use crate::signal::Signal;
 
     struct Setting {
@@ -439,7 +439,7 @@ mod tests {
             let mut state = [[0.0; 1]; 2];
             for piece in heard.chunks_mut(64) {
                 let before = piece.to_vec();
-                let inputs = svf::Inputs {
+                let inputs = crate::filters::Inputs {
                     input: Signal::cable(&before, 1),
                     cutoff: Signal::constant(&hz),
                     q: Signal::constant(&std::f32::consts::SQRT_2),

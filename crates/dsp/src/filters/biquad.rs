@@ -11,7 +11,8 @@
 use multiversion::multiversion;
 
 use crate::FRAMES_MAX;
-use crate::math::{clamp, max, min, settle, size, tan_pi};
+use crate::filters::{Coefficients, Inputs};
+use crate::math::{clamp, max, min, settle_all, size, tan_pi};
 use crate::signal::Signal;
 
 /// Where the integrators stop: no state is ever beyond this.
@@ -45,29 +46,6 @@ pub const ROWS: usize = 2;
 /// The two integrators of each of `W` lanes.
 pub struct Biquad<'a, const W: usize>(pub &'a mut [[f32; W]; ROWS]);
 
-/// What a filter reads.
-#[derive(Clone, Copy, Debug)]
-pub struct Inputs<'a> {
-    /// What is filtered.
-    pub input: Signal<'a>,
-    /// Corner or centre, Hz.
-    pub cutoff: Signal<'a>,
-    /// Resonance: gain at the corner of a low-pass.
-    pub q: Signal<'a>,
-    /// Frames a second.
-    pub rate: f32,
-}
-
-/// Coefficients of one frame, for `C` lanes: with `above = x − second`,
-/// `first' = c1·first + d2·above` and `second' = second + d2·first + d3·above`.
-#[derive(Clone, Copy)]
-struct Coefficients<const C: usize> {
-    c1: [f32; C],
-    d2: [f32; C],
-    d3: [f32; C],
-    k: [f32; C],
-}
-
 impl<const W: usize> Biquad<'_, W> {
     /// The next `out.len() / W` frames, at most 64. `[audio]`
     pub fn render(&mut self, mode: Mode, inputs: &Inputs<'_>, out: &mut [f32]) {
@@ -81,9 +59,7 @@ impl<const W: usize> Biquad<'_, W> {
     /// Ends tails that nobody can hear. To be called at the end of each block, which is the same
     /// frame however the block was cut. `[audio]`
     pub fn settle(&mut self) {
-        for state in self.0.as_flattened_mut() {
-            *state = settle(*state);
-        }
+        settle_all(self.0.as_flattened_mut());
     }
 }
 
@@ -213,7 +189,8 @@ fn saturate(x: f32) -> f32 {
 
 #[cfg(test)]
 mod tests {
-    use super::{Biquad, Inputs, Mode, OUTPUT_MAX, saturate};
+    use super::{Biquad, Mode, OUTPUT_MAX, saturate};
+    use crate::filters::Inputs;
     use crate::signal::Signal;
 
     const MODES: [Mode; 4] = [Mode::Lowpass, Mode::Highpass, Mode::Bandpass, Mode::Notch];

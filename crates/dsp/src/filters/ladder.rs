@@ -21,7 +21,7 @@
 use multiversion::multiversion;
 
 use crate::FRAMES_MAX;
-use crate::math::{clamp, max, settle, sin_pi_coarse};
+use crate::math::{clamp, max, settle_all, sin_pi_coarse};
 use crate::signal::Signal;
 
 /// What enters the stages is never beyond this. Up to 0.5 it is straight within 1 %: 4/27 of
@@ -96,9 +96,7 @@ impl<const W: usize> Ladder<'_, W> {
     /// Ends tails that nobody can hear. To be called at the end of each block, which is the same
     /// frame however the block was cut. `[audio]`
     pub fn settle(&mut self) {
-        for state in self.0.as_flattened_mut() {
-            *state = settle(*state);
-        }
+        settle_all(self.0.as_flattened_mut());
     }
 }
 

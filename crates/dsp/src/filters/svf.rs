@@ -10,7 +10,8 @@
 use multiversion::multiversion;
 
 use crate::FRAMES_MAX;
-use crate::math::{clamp, max, settle, sin_pi_coarse};
+use crate::filters::{Coefficients, Inputs};
+use crate::math::{clamp, max, settle_all, sin_pi_coarse};
 use crate::signal::Signal;
 
 /// Rows of samples a filter remembers.
@@ -18,29 +19,6 @@ pub const ROWS: usize = 2;
 
 /// The two integrators of each of `W` lanes.
 pub struct Svf<'a, const W: usize>(pub &'a mut [[f32; W]; ROWS]);
-
-/// What a filter reads.
-#[derive(Clone, Copy, Debug)]
-pub struct Inputs<'a> {
-    /// What is filtered.
-    pub input: Signal<'a>,
-    /// Corner, Hz.
-    pub cutoff: Signal<'a>,
-    /// Resonance: gain at the corner.
-    pub q: Signal<'a>,
-    /// Frames a second.
-    pub rate: f32,
-}
-
-/// With `above = x − second`: `first' = c1·first + d2·above`,
-/// `second' = second + d2·first + d3·above`.
-#[derive(Clone, Copy)]
-struct Coefficients<const C: usize> {
-    c1: [f32; C],
-    d2: [f32; C],
-    d3: [f32; C],
-    k: [f32; C],
-}
 
 impl<const W: usize> Svf<'_, W> {
     /// The next frames, at most 64, as many as `low` has room for: low, band (gain 1 at the
@@ -61,9 +39,7 @@ impl<const W: usize> Svf<'_, W> {
     /// Ends tails that nobody can hear. To be called at the end of each block, which is the same
     /// frame however the block was cut. `[audio]`
     pub fn settle(&mut self) {
-        for state in self.0.as_flattened_mut() {
-            *state = settle(*state);
-        }
+        settle_all(self.0.as_flattened_mut());
     }
 }
 
@@ -239,7 +215,8 @@ fn damping<const C: usize>(q: [f32; C]) -> [f32; C] {
 
 #[cfg(test)]
 mod tests {
-    use super::{Inputs, Svf};
+    use super::Svf;
+    use crate::filters::Inputs;
     use crate::signal::Signal;
 
     /// What comes out of outlet `outlet` for `input`, one lane, pieces of 64 frames.

@@ -1,12 +1,13 @@
 //! `biquad`: a filter of two poles and two zeros.
 
 use segue_dsp::by_stride;
-use segue_dsp::filters::biquad::{Biquad, Inputs, Mode, ROWS};
+use segue_dsp::filters::Inputs;
+use segue_dsp::filters::biquad::{Biquad, Mode, ROWS};
 
+use crate::catalog::filters::{CUTOFF_PARAM, Q_PARAM};
 use crate::catalog::kind::Kind;
 use crate::catalog::panel::{Panel, split_state, words_for};
 use crate::catalog::spec::{InletSpec, ModuleSpec, OutletSpec, ParamSpec};
-use crate::quantity::Unit;
 
 /// The type `biquad`.
 pub(crate) const KIND: Kind = Kind {
@@ -27,18 +28,8 @@ const SPEC: ModuleSpec = ModuleSpec {
             &["lowpass", "highpass", "bandpass", "notch"],
             "what is let through",
         ),
-        ParamSpec::number("cutoff", Unit::Hertz, (10.0, 20_000.0), 1_000.0, "corner or centre")
-            .also(&["freq", "frequency"])
-            .logarithmic(),
-        ParamSpec::number(
-            "q",
-            Unit::Number,
-            (0.5, 20.0),
-            0.707_106_77,
-            "resonance: gain at the corner",
-        )
-        .also(&["resonance"])
-        .logarithmic(),
+        CUTOFF_PARAM,
+        Q_PARAM,
     ],
     example: "saw = { type = \"osc\", shape = \"saw\", freq = 110 }
 dark = { type = \"biquad\", in = \"saw\", cutoff = 400, q = 4 }

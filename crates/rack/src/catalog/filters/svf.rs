@@ -1,12 +1,13 @@
 //! `svf`: a state-variable filter, all of its responses at once.
 
 use segue_dsp::by_stride;
-use segue_dsp::filters::svf::{Inputs, ROWS, Svf};
+use segue_dsp::filters::Inputs;
+use segue_dsp::filters::svf::{ROWS, Svf};
 
+use crate::catalog::filters::{CUTOFF_PARAM, Q_PARAM};
 use crate::catalog::kind::Kind;
 use crate::catalog::panel::{Panel, split_state, words_for};
-use crate::catalog::spec::{InletSpec, ModuleSpec, OutletSpec, ParamSpec};
-use crate::quantity::Unit;
+use crate::catalog::spec::{InletSpec, ModuleSpec, OutletSpec};
 
 /// The type `svf`.
 pub(crate) const KIND: Kind = Kind {
@@ -26,20 +27,7 @@ const SPEC: ModuleSpec = ModuleSpec {
         OutletSpec { name: "high", summary: "what lies above it" },
         OutletSpec { name: "notch", summary: "all but what lies around it" },
     ],
-    params: &[
-        ParamSpec::number("cutoff", Unit::Hertz, (10.0, 20_000.0), 1_000.0, "corner")
-            .also(&["freq"])
-            .logarithmic(),
-        ParamSpec::number(
-            "q",
-            Unit::Number,
-            (0.5, 20.0),
-            0.707_106_77,
-            "resonance: gain at the cutoff",
-        )
-        .also(&["resonance"])
-        .logarithmic(),
-    ],
+    params: &[CUTOFF_PARAM, Q_PARAM],
     example: "saw = { type = \"osc\", shape = \"saw\", freq = 110 }
 split = { type = \"svf\", in = \"saw\", cutoff = 700, q = 3 }
 out = { left = \"split.low * 0.3\", right = \"split.high * 0.3\" }",

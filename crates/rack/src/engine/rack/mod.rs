@@ -316,10 +316,7 @@ impl Rack {
                 schedule.add(module, frame, Task::Set { param, value, frames, steps });
             }
             Action::Gate { module, level } => {
-                if usize::from(module) < self.specs.len() {
-                    let level = clamp(level, 0.0, 1.0);
-                    schedule.add(usize::from(module), frame, Task::Told(Told::Gate { level }));
-                }
+                self.tell(module, frame, Told::Gate { level: clamp(level, 0.0, 1.0) });
             }
             Action::Panic => {
                 for (module, place) in self.layout.modules.iter().enumerate() {
@@ -332,19 +329,16 @@ impl Rack {
             Action::Note { module, note, velocity, frames, voice } => {
                 let velocity = clamp(velocity, 0.0, 1.0);
                 let voice = voice.checked_sub(1).map(usize::from);
-                let note = Note { note, velocity, frames, voice };
-                if usize::from(module) < self.specs.len() {
-                    schedule.add(usize::from(module), frame, Task::Told(Told::Note(note)));
-                }
+                self.tell(module, frame, Told::Note(Note { note, velocity, frames, voice }));
             }
             Action::Voice { module, voice, param, value, ramp_frames } => {
-                let (module, param) = (usize::from(module), usize::from(param));
-                let spec = self.specs.get(module).and_then(|spec| spec.voice_params.get(param));
+                let param = usize::from(param);
+                let spec = self.specs.get(usize::from(module));
+                let spec = spec.and_then(|spec| spec.voice_params.get(param));
                 let (Some(spec), Some(voice)) = (spec, voice.checked_sub(1)) else { return };
                 let frames = own(ramp_frames, frames(spec.smoothing_ms, self.desk.rate));
                 let (voice, value) = (usize::from(voice), spec.clamp(value));
-                let told = Told::Voice { voice, param, value, frames };
-                schedule.add(module, frame, Task::Told(told));
+                self.tell(module, frame, Told::Voice { voice, param, value, frames });
             }
             Action::Clear => agenda(&mut self.arena, &self.layout).clear_before(sequence),
             Action::Test => schedule.master.push((frame, MasterTask::Test)),
@@ -369,6 +363,13 @@ impl Rack {
                     module::revive(place, &mut self.arena[place.words.clone()]);
                 }
             }
+        }
+    }
+
+    /// Lets a module be told something at a frame, if there is such a module.
+    fn tell(&mut self, module: u16, frame: usize, told: Told) {
+        if usize::from(module) < self.specs.len() {
+            self.schedule.add(usize::from(module), frame, Task::Told(told));
         }
     }
 
