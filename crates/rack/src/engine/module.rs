@@ -114,6 +114,7 @@ pub(super) fn state<'a>(place: &Place, arena: &'a mut [u64]) -> &'a mut [u64] {
 /// Where a parameter of a voice, which counts from 0, is going.
 pub(super) fn voice_param(place: &Place, arena: &[u64], voice: usize, param: usize) -> Option<f32> {
     let at = place.words.start + words_of::<ModuleHead>() + place.params * words_of::<Ramp>();
+    // A kind takes its state apart to be changed; nobody asks this on the audio path.
     let mut words = arena[at..at + place.state_words].to_vec();
     (place.kind.voice_param)(&place.build, &mut words, voice, param)
 }

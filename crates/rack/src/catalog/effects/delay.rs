@@ -2,9 +2,10 @@
 
 use segue_dsp::effects::delay::{self, Head, Inputs, Route};
 
+use crate::catalog::effects::SIDES;
 use crate::catalog::kind::{Build, Kind, Width};
 use crate::catalog::panel::{Panel, samples_of, split_state, words_for, words_of};
-use crate::catalog::spec::{InletSpec, ModuleSpec, OutletSpec, ParamSpec};
+use crate::catalog::spec::{ModuleSpec, OutletSpec, ParamSpec};
 use crate::quantity::Unit;
 
 /// The type `delay`.
@@ -19,11 +20,7 @@ pub(crate) const KIND: Kind = Kind {
 };
 
 const SPEC: ModuleSpec = ModuleSpec {
-    inlets: &[
-        InletSpec { name: "in", summary: "to both sides; voices are summed" },
-        InletSpec { name: "left", summary: "to the left side" },
-        InletSpec { name: "right", summary: "to the right side" },
-    ],
+    inlets: &SIDES,
     outlets: &[
         OutletSpec { name: "left", summary: "the left side; where it is mono, all of it" },
         OutletSpec { name: "right", summary: "the right side" },

@@ -2,9 +2,10 @@
 
 use segue_dsp::effects::reverb::{self, Head, Inputs, Room};
 
+use crate::catalog::effects::SIDES;
 use crate::catalog::kind::{Build, Kind, Width};
 use crate::catalog::panel::{Panel, samples_of, split_state, words_for, words_of};
-use crate::catalog::spec::{InletSpec, ModuleSpec, OutletSpec, ParamSpec};
+use crate::catalog::spec::{ModuleSpec, OutletSpec, ParamSpec};
 use crate::quantity::Unit;
 
 /// The type `reverb`.
@@ -21,11 +22,7 @@ pub(crate) const KIND: Kind = Kind {
 };
 
 const SPEC: ModuleSpec = ModuleSpec {
-    inlets: &[
-        InletSpec { name: "in", summary: "to both sides; voices are summed" },
-        InletSpec { name: "left", summary: "to the left side" },
-        InletSpec { name: "right", summary: "to the right side" },
-    ],
+    inlets: &SIDES,
     outlets: &[
         OutletSpec { name: "left", summary: "the left side" },
         OutletSpec { name: "right", summary: "the right side" },
