@@ -17,7 +17,10 @@ fn harm(client: &Client, mode: &str, slot: i32, ms: i32) {
     ] {
         client.send(&format!("/mod/bad/{param}"), &[value]);
     }
-    assert!(client.sync(1).is_empty(), "all of it is understood");
+    let mut answers = client.sync(1);
+    // Harm that is as slow as a loop may be judged, and its sender told, before this is answered.
+    answers.retain(|answer| !answer.args.contains(&OscType::String("quarantined".into())));
+    assert!(answers.is_empty(), "all of it is understood, and not answered by {answers:?}");
 }
 
 fn moved(engine: &Engine, name: &str) -> Value {
