@@ -19,13 +19,9 @@ pub fn max(a: f32, b: f32) -> f32 {
 /// `x` moved into `low..=high`; NaN stays what it is. `[any]`
 #[inline(always)]
 pub fn clamp(x: f32, low: f32, high: f32) -> f32 {
-    if x < low {
-        low
-    } else if x > high {
-        high
-    } else {
-        x
-    }
+    // Each line is one instruction: of two, the second where they compare equal or not at all.
+    let x = if low > x { low } else { x };
+    if high < x { high } else { x }
 }
 
 /// Nearest whole number, halves away from zero. `[any]`
@@ -149,6 +145,12 @@ pub fn settle_all(row: &mut [f32]) {
     for x in row {
         *x = settle(*x);
     }
+}
+
+/// Whether all of a row are 0; without a jump for each. `[any]`
+#[inline(always)]
+pub fn are_zero<const W: usize>(row: &[u32; W]) -> bool {
+    row.iter().fold(0, |bits, number| bits | number) == 0
 }
 
 /// Whether all samples are finite. `[any]`

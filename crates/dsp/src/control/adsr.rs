@@ -11,7 +11,7 @@
 
 use multiversion::multiversion;
 
-use crate::math::clamp;
+use crate::math::{are_zero, clamp};
 use crate::signal::{Signal, repeat};
 
 /// ln 1000: the discharge runs over 60 dB.
@@ -108,28 +108,30 @@ impl<const W: usize> Adsr<'_, W> {
         self.stage[ASKED] = [CHOKE; W];
     }
 
-    /// The level of the next `out.len() / W` frames, at most 64; says whether they are all alike.
-    /// `[audio]`
+    /// The level of the next `out.len() / W` frames, at most 64; says whether they are all like
+    /// the first, which is then the only one that is written. `[audio]`
     pub fn render(&mut self, inputs: &Inputs<'_>, out: &mut [f32]) -> bool {
         let (frames, _) = out.as_chunks_mut::<W>();
         let mut frame = 0;
-        let mut still = true;
         while frame < frames.len() {
             self.obey(inputs, frame);
             let mut run = frames.len() - frame;
             if let Some(gate) = inputs.gate {
                 run = run.min(self.quiet(gate, frame, frames.len()));
             }
-            for left in self.stage[LEFT] {
-                run = if left > 0 { run.min(left as usize) } else { run };
-            }
+            // Those that have arrived have 0 frames left, and wrap to the most there are.
+            let next = self.stage[LEFT].iter().fold(u32::MAX, |next, left| next.min(left.wrapping_sub(1)));
+            run = run.min((next as usize).saturating_add(1));
+            let whole = run == frames.len();
             let out = &mut frames[frame..frame + run];
-            if self.stage[LEFT] == [0; W] && inputs.sustain.is_still() {
+            if next == u32::MAX && inputs.sustain.is_still() {
                 self.rest(inputs, frame);
+                if whole {
+                    out[0] = self.level[LEVEL];
+                    return true;
+                }
                 repeat(&self.level[LEVEL], out.as_flattened_mut());
-                still &= frame == 0 && run == frames.len();
             } else {
-                still = false;
                 let Adsr { course, level, stage } = self;
                 let begin = Begin { frame, sustain: inputs.sustain };
                 go(course, level, stage, begin, out);
@@ -137,7 +139,7 @@ impl<const W: usize> Adsr<'_, W> {
             }
             frame += run;
         }
-        still
+        false
     }
 
     /// How many frames from `frame` on the gate cable has no edge.
@@ -162,7 +164,7 @@ impl<const W: usize> Adsr<'_, W> {
             }
             self.level[CABLE] = now;
         }
-        if self.stage[ASKED] == [NOTHING; W] {
+        if are_zero(&self.stage[ASKED]) {
             return;
         }
         for lane in 0..W {
@@ -335,6 +337,16 @@ mod tests {
         fn adsr(&mut self) -> Adsr<'_, W> {
             Adsr { course: &mut self.course, level: &mut self.level, stage: &mut self.stage }
         }
+
+        /// Renders, and writes what rests to all frames.
+        fn render(&mut self, inputs: &Inputs<'_>, out: &mut [f32]) -> bool {
+            let still = self.adsr().render(inputs, out);
+            if still {
+                let first: [f32; W] = *out.first_chunk().expect("a frame");
+                out.as_chunks_mut::<W>().0.fill(first);
+            }
+            still
+        }
     }
 
     const TIMES: [f32; 4] = [10.0, 40.0, 0.5, 200.0];
@@ -353,7 +365,7 @@ mod tests {
     fn run(kept: &mut Kept<1>, frames: usize) -> Vec<f32> {
         let mut out = vec![0.0; frames];
         for piece in out.chunks_mut(64) {
-            kept.adsr().render(&inputs(&TIMES), piece);
+            kept.render(&inputs(&TIMES), piece);
         }
         out
     }
@@ -406,7 +418,7 @@ mod tests {
         let mut heard = vec![0.0; 2_000];
         for (at, piece) in heard.chunks_mut(64).enumerate() {
             let gate = Some(Signal::cable(&cable[at * 64..], 1));
-            adsr.adsr().render(&Inputs { gate, ..inputs(&TIMES) }, piece);
+            adsr.render(&Inputs { gate, ..inputs(&TIMES) }, piece);
         }
         assert_eq!((heard[9], heard[10 + 479]), (0.0, 0.25));
         assert!(heard[1_499] > heard[1_500], "released as the cable falls");
@@ -432,9 +444,9 @@ mod tests {
                 adsr.adsr().gate(0.9);
             }
             let (mut one, mut two) = ([0.0; 64], [0.0; 64]);
-            whole.adsr().render(&inputs(&times), &mut one);
-            parts.adsr().render(&inputs(&times), &mut two[..cut]);
-            parts.adsr().render(&inputs(&times), &mut two[cut..]);
+            whole.render(&inputs(&times), &mut one);
+            parts.render(&inputs(&times), &mut two[..cut]);
+            parts.render(&inputs(&times), &mut two[cut..]);
             assert_eq!(one.map(f32::to_bits), two.map(f32::to_bits), "cut at {cut}");
         }
     }
@@ -456,12 +468,12 @@ mod tests {
             let sustain = Signal::cable(&sustain[frames.clone()], 1);
             let mut many = [0.0; 512];
             let wide = Some(Signal::cable(&cables, 8));
-            among.adsr().render(&Inputs { gate: wide, sustain, ..inputs(&TIMES) }, &mut many);
+            among.render(&Inputs { gate: wide, sustain, ..inputs(&TIMES) }, &mut many);
             for (lane, kept) in alone.iter_mut().enumerate() {
                 let cable: Vec<f32> = frames.clone().map(|n| gate(lane, n)).collect();
                 let gate = Some(Signal::cable(&cable, 1));
                 let mut one = [0.0; 64];
-                kept.adsr().render(&Inputs { gate, sustain, ..inputs(&TIMES) }, &mut one);
+                kept.render(&Inputs { gate, sustain, ..inputs(&TIMES) }, &mut one);
                 for frame in 0..64 {
                     let at = block * 64 + frame;
                     assert_eq!(one[frame].to_bits(), many[frame * 8 + lane].to_bits(), "{at}");
@@ -474,13 +486,13 @@ mod tests {
     fn what_rests_says_so_and_is_still() {
         let mut kept = Kept::<8>::new();
         let mut out = [0.0; 512];
-        assert!(kept.adsr().render(&inputs(&TIMES), &mut out));
+        assert!(kept.render(&inputs(&TIMES), &mut out));
         kept.adsr().gate(0.6);
-        assert!(!kept.adsr().render(&inputs(&TIMES), &mut out));
+        assert!(!kept.render(&inputs(&TIMES), &mut out));
         for _ in 0..50 {
-            kept.adsr().render(&inputs(&TIMES), &mut out);
+            kept.render(&inputs(&TIMES), &mut out);
         }
-        assert!(kept.adsr().render(&inputs(&TIMES), &mut out), "sustained");
+        assert!(kept.render(&inputs(&TIMES), &mut out), "sustained");
         assert_eq!(out, [0.6 * 0.5; 512]);
     }
 }

@@ -7,7 +7,7 @@
 
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
-use crate::math::{exp2, max};
+use crate::math::{are_zero, exp2, max};
 use crate::signal::{Signal, repeat};
 
 /// Notes that can be held at once in the modes of one note.
@@ -199,16 +199,17 @@ impl<const W: usize> Keys<'_, W> {
 
     /// The next frames of pitch (Hz), gate (its height the velocity), pressure and timbre, as many
     /// as `pitch` has room for; those that are empty are left out. Bit n of what comes back: all
-    /// frames of output n are alike. `loudness` is what the voices sound at. `[audio]`
+    /// frames of output n are like the first, which is then the only one that is written.
+    /// `loudness` is what the voices sound at. `[audio]`
     pub fn render(&mut self, loudness: Option<Signal<'_>>, outs: &mut [&mut [f32]; 4]) -> u32 {
         let frames = outs[0].len() / W;
         let mut frame = 0;
         let mut still = 0b1111;
         while frame < frames {
-            if self.counts[LEAVING] != [0; W] {
+            if !are_zero(&self.counts[LEAVING]) {
                 self.let_go();
             }
-            let waits = [GAP, OPEN, DUE].map(|row| self.counts[row] != [0; W]);
+            let waits = [GAP, OPEN, DUE].map(|row| !are_zero(&self.counts[row]));
             let mut run = frames - frame;
             for (row, waits) in [GAP, OPEN, DUE].into_iter().zip(waits) {
                 for count in self.counts[row].iter().filter(|count| waits && **count > 0) {
@@ -250,28 +251,30 @@ impl<const W: usize> Keys<'_, W> {
     /// One run in which no gate changes.
     fn fill(&mut self, frame: usize, run: usize, outs: &mut [&mut [f32]; 4]) -> u32 {
         let mut still = 0b1111;
-        let moves: [bool; RAMPS] = std::array::from_fn(|it| self.counts[RAMP_LEFT + it] != [0; W]);
+        let moves: [bool; RAMPS] = std::array::from_fn(|it| !are_zero(&self.counts[RAMP_LEFT + it]));
         let part = frame * W..(frame + run) * W;
+        // What rests needs one frame only, if it does so from the first to the last.
+        let rests = if run * W == outs[0].len() { 0..W } else { part.clone() };
         let [to_pitch, gate, others @ ..] = outs;
         let mut gates = [0.0; W];
         for lane in 0..W {
             let open = self.counts[HELD][lane] == 1 && self.counts[GAP][lane] == 0;
             gates[lane] = if open { self.reals[VELOCITY][lane] } else { 0.0 };
         }
-        repeat(&gates, gate.get_mut(part.clone()).unwrap_or_default());
-        let to_pitch = &mut to_pitch[part.clone()];
+        repeat(&gates, gate.get_mut(rests.clone()).unwrap_or_default());
         if moves[NOTE] || moves[BEND] {
             still ^= 0b1;
-            for row in to_pitch.as_chunks_mut::<W>().0 {
+            for row in to_pitch[part.clone()].as_chunks_mut::<W>().0 {
                 self.advance(NOTE);
                 self.advance(BEND);
                 *row = self.pitch();
             }
         } else {
-            repeat(&self.pitch(), to_pitch);
+            repeat(&self.pitch(), &mut to_pitch[rests.clone()]);
         }
         for (ramp, out) in (PRESSURE..).zip(others) {
-            let out = out.get_mut(part.clone()).unwrap_or_default();
+            let part = if moves[ramp] { part.clone() } else { rests.clone() };
+            let out = out.get_mut(part).unwrap_or_default();
             if moves[ramp] {
                 still ^= 1 << ramp;
                 let mut rows = out.as_chunks_mut::<W>().0.iter_mut();
@@ -459,9 +462,12 @@ mod tests {
                 let mut rows = [[0.0; 512]; 4];
                 let [pitch, gate, pressure, timbre] = &mut rows;
                 let mut outs = [pitch, gate, pressure, timbre].map(|row| &mut row[..count * 8]);
-                self.keys().render(None, &mut outs);
-                let lanes = |row: &[f32; 512], at: usize| row.as_chunks::<8>().0[at];
-                heard.extend((0..count).map(|at| (lanes(&rows[0], at), lanes(&rows[1], at))));
+                let still = self.keys().render(None, &mut outs);
+                let lanes = |row: usize, at: usize| {
+                    let rests = still >> row & 1 == 1;
+                    rows[row].as_chunks::<8>().0[if rests { 0 } else { at }]
+                };
+                heard.extend((0..count).map(|at| (lanes(0, at), lanes(1, at))));
             }
             heard
         }

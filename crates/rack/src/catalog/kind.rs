@@ -68,6 +68,17 @@ pub(crate) struct Note {
     pub(crate) voice: Option<usize>,
 }
 
+/// Whether outlets are numbers, given that the state is sound.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Bounded {
+    /// Only looking at all of them tells.
+    No,
+    /// They are, whatever comes in.
+    Always,
+    /// No outlet is ever larger than the largest inlet or 1.
+    ByInlets,
+}
+
 /// A type of module.
 pub(crate) struct Kind {
     pub(crate) spec: ModuleSpec,
@@ -89,9 +100,9 @@ pub(crate) struct Kind {
     pub(crate) tell: fn(&Build, &mut [u64], Told, &[f32]),
     /// Where a parameter of a voice (from 0) is going.
     pub(crate) voice_param: fn(&Build, &mut [u64], usize, usize) -> Option<f32>,
-    /// Its outlets are numbers whatever comes in, as long as its state is sound: then one frame
-    /// of a block tells.
-    pub(crate) bounded: bool,
+    /// Whether its outlets are numbers as long as its state is sound: then the last frame of a
+    /// block tells.
+    pub(crate) bounded: Bounded,
     /// Whether a choice that changes is bridged, so that its step is not heard.
     pub(crate) bridged: bool,
 }
@@ -117,7 +128,7 @@ impl Kind {
             end_block: |_, _| {},
             tell: |_, _, _, _| {},
             voice_param: |_, _, _, _| None,
-            bounded: false,
+            bounded: Bounded::No,
             bridged: true,
         }
     }

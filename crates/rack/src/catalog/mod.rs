@@ -17,7 +17,7 @@ mod panel;
 mod sources;
 mod spec;
 
-pub(crate) use self::kind::{Build, Kind, Lanes, Note, Told, Width};
+pub(crate) use self::kind::{Bounded, Build, Kind, Lanes, Note, Told, Width};
 pub use self::manual::manual;
 pub(crate) use self::panel::{OUTLETS_MAX, PORTS_MAX, Panel, state_of, words_of};
 pub use self::spec::{Curve, InletSpec, ModuleSpec, OutletSpec, ParamSpec};

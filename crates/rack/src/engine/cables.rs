@@ -1,7 +1,8 @@
 //! What runs through cables: a page of samples an outlet, shared by outlets that never meet.
 //!
 //! *Invariant*: nothing in a page outlives a block, so pages are no state. What a delayed cable
-//! keeps from one block to the next lies in the arena.
+//! keeps from one block to the next lies in the arena. Of the ports only what follows from the
+//! arena is kept, so a rack that takes up a state forgets it.
 
 use crate::BLOCK_FRAMES;
 use crate::catalog::OUTLETS_MAX;
@@ -10,18 +11,22 @@ use crate::engine::layout::{Layout, OutletPlace, Place};
 /// All pages, and room for the ports of the module at hand.
 pub(super) struct Cables {
     pub(super) pages: Vec<Vec<f32>>,
-    /// By page: all frames of the block are alike.
+    /// By page: all frames of the block are like the first, and only that one was written.
     pub(super) still: Vec<bool>,
     /// Ports that have to be mixed, each with its own buffer.
     pub(super) ports: Vec<f32>,
     /// A cable's worth of lanes, for sums on the way to a port.
     pub(super) lanes: Vec<f32>,
+    /// A row for each module: what its ports stand at that no cable feeds.
+    pub(super) constants: Vec<f32>,
+    /// By module: its row is what its ramps say, and none of them moves.
+    pub(super) settled: Vec<bool>,
 }
 
 /// Most samples in a frame of a cable.
 const LANES_MAX: usize = 16;
 
-/// The pages of one module's outlets, taken out while it renders.
+/// The pages of one module's outlets while it renders, and empty rows otherwise.
 pub(super) type Outlets = [Vec<f32>; OUTLETS_MAX];
 
 impl Cables {
@@ -38,25 +43,26 @@ impl Cables {
             still: vec![false; layout.pages.len()],
             ports: touched(layout.port_samples),
             lanes: touched(LANES_MAX * BLOCK_FRAMES),
+            constants: layout.constants(),
+            settled: vec![false; layout.modules.len()],
         }
     }
 
-    /// Takes the pages a module writes to. Nothing is allocated: an empty row stands in. `[audio]`
-    pub(super) fn take(&mut self, place: &Place) -> Outlets {
-        let mut outlets = Outlets::default();
+    /// Takes the pages a module writes to, or puts them back: what stands in for them meanwhile is
+    /// empty, so nothing is allocated. `[audio]`
+    pub(super) fn exchange(&mut self, place: &Place, outlets: &mut Outlets) {
         for (taken, outlet) in outlets.iter_mut().zip(place.outlets()) {
             if let Some(page) = outlet.page {
-                *taken = std::mem::take(&mut self.pages[page]);
+                std::mem::swap(&mut self.pages[page], taken);
             }
         }
-        outlets
     }
 
-    /// Puts them back; bit n of `still` says that nothing moves in outlet n. `[audio]`
-    pub(super) fn put(&mut self, place: &Place, mut outlets: Outlets, still: u32) {
-        for (at, (taken, outlet)) in outlets.iter_mut().zip(place.outlets()).enumerate() {
+    /// Bit n of `still` says that nothing moves in outlet n, and that only its first frame was
+    /// written unless all of it is kept. `[audio]`
+    pub(super) fn mark(&mut self, place: &Place, still: u32) {
+        for (at, outlet) in place.outlets().iter().enumerate() {
             if let Some(page) = outlet.page {
-                std::mem::swap(&mut self.pages[page], taken);
                 self.still[page] = still >> at & 1 == 1;
             }
         }

@@ -12,12 +12,15 @@ use segue_dsp::ramp::Ramp;
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 use crate::BLOCK_FRAMES;
-use crate::catalog::{Build, Kind, OUTLETS_MAX, Width, words_of};
+use crate::catalog::{Bounded, Build, Kind, OUTLETS_MAX, PORTS_MAX, Width, words_of};
 use crate::engine::agenda::AGENDA_CAPACITY;
 use crate::plan::{Plan, PlanCable, PlanModule, PlanPort};
 
 /// Begins every state; counts up with every change of layout or meaning.
 pub(super) const MAGIC: u64 = 0x5345_4755_4500_0002;
+
+/// Most types have no more ports than this, and less to be prepared for them.
+pub(super) const PORTS_FEW: usize = 8;
 
 /// Gates of one module that can wait for their millisecond.
 pub(super) const QUEUE: usize = 16;
@@ -129,6 +132,18 @@ pub(super) struct Place {
     outlet_count: usize,
     pub(super) ports: Vec<PortPlace>,
     pub(super) connected: u32,
+    /// Which module of the plan it is.
+    pub(super) index: usize,
+    /// First sample of its row of constants.
+    pub(super) constants: usize,
+    /// Bit n: the cables of port n have to be mixed.
+    pub(super) mixes: u32,
+    /// Ports whose signal is a cable's own samples, with its page.
+    pub(super) direct: Vec<(usize, usize)>,
+    /// Whether the last frame of its outlets tells if all are numbers.
+    pub(super) bounded: bool,
+    /// Bit n: all frames of outlet n are looked at or kept, also where it rests.
+    pub(super) kept: u32,
 }
 
 /// One outlet.
@@ -155,7 +170,9 @@ pub(super) struct DelayPlace {
 
 /// What feeds a port, and where it is mixed.
 pub(super) struct PortPlace {
-    pub(super) feed: Feed,
+    /// Its signal is the one cable's own samples, untouched; otherwise the constant, ramped, with
+    /// what the cables add.
+    is_direct: bool,
     /// First sample of its buffer.
     pub(super) buffer: usize,
     pub(super) stride: usize,
@@ -170,15 +187,6 @@ pub(super) struct PortPlace {
     pub(super) sums: bool,
     /// How many of its cables, which stand last, bend.
     pub(super) bends: usize,
-}
-
-/// How a port comes to its signal.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Feed {
-    /// The cable's own samples, untouched.
-    Direct,
-    /// The constant, ramped, with what the cables add.
-    Mixed,
 }
 
 /// One cable, seen from the mixer.
@@ -235,6 +243,17 @@ impl Layout {
         Layout { words: agenda.end, modules, delays, agenda, pages, port_samples, out }
     }
 
+    /// The rows of constants, inlets filled in: those never change. `[control]`
+    pub(super) fn constants(&self) -> Vec<f32> {
+        let mut constants = Vec::new();
+        for place in &self.modules {
+            let row = place.ports.iter().map(|port| port.fit(&Ramp::at(port.constant)));
+            constants.extend(row);
+            constants.resize(place.constants + place.row(), 0.0);
+        }
+        constants
+    }
+
     /// The module that takes most, and how many words. `[control]`
     pub(crate) fn largest(&self) -> (usize, usize) {
         let words = self.modules.iter().map(|place| place.words.len());
@@ -267,14 +286,14 @@ impl Pages {
         Pages { strides: Vec::new(), idle: Vec::new(), ends, busy: Vec::new(), probed }
     }
 
-    /// A page for an outlet, if it is rendered at all.
+    /// A page for an outlet, if it is rendered at all, and whether all of it is looked at later.
     fn take(
         &mut self,
         (index, outlet): (usize, usize),
         stride: usize,
         kind: &Kind,
         connected: u32,
-    ) -> Option<usize> {
+    ) -> Option<(usize, bool)> {
         let buses = kind.spec.name == "out";
         let end = match self.ends[index][outlet] {
             _ if stride == 0 => return None,
@@ -285,7 +304,7 @@ impl Pages {
         };
         let page = self.page(stride);
         self.busy.push((page, end));
-        Some(page)
+        Some((page, end == usize::MAX))
     }
 
     fn page(&mut self, stride: usize) -> usize {
@@ -362,10 +381,12 @@ impl Place {
             ports.push(place);
         }
         let mut outlets = [OutletPlace::default(); OUTLETS_MAX];
+        let mut kept = 0;
         for (at, lanes) in (kind.outlets)(module.lanes()).into_iter().enumerate() {
             let stride = stride_of(lanes);
             let page = pages.take((index, at), stride, kind, connected);
-            outlets[at] = OutletPlace { stride, lanes, page };
+            kept |= u32::from(page.is_some_and(|(_, keep)| keep)) << at;
+            outlets[at] = OutletPlace { stride, lanes, page: page.map(|(page, _)| page) };
         }
         let width: usize = outlets.iter().map(|outlet| outlet.stride).sum();
         let chooses = spec.params.iter().any(|param| !param.choices.is_empty() && !param.fixed);
@@ -385,10 +406,33 @@ impl Place {
             bridged,
             outlets,
             outlet_count: outlets.iter().take_while(|outlet| outlet.stride > 0).count(),
-            ports,
             connected,
+            index,
+            constants: earlier.last().map_or(0, |place| place.constants + place.row()),
+            mixes: bits(&ports, |port| !port.cables.is_empty() && !port.is_direct),
+            direct: ports.iter().enumerate().filter_map(PortPlace::direct).collect(),
+            bounded: match kind.bounded {
+                Bounded::No => false,
+                Bounded::Always => true,
+                // What is mixed may come to more than a number can be.
+                Bounded::ByInlets => ports[..spec.inlets.len()]
+                    .iter()
+                    .all(|port| port.is_direct || port.cables.is_empty()),
+            },
+            kept,
+            ports,
         }
     }
+
+    /// Samples of its row of constants.
+    fn row(&self) -> usize {
+        if self.ports.len() <= PORTS_FEW { PORTS_FEW } else { PORTS_MAX }
+    }
+}
+
+/// Bit n: `is` says so of port n.
+fn bits(ports: &[PortPlace], is: impl Fn(&PortPlace) -> bool) -> u32 {
+    ports.iter().enumerate().fold(0, |bits, (at, port)| bits | u32::from(is(port)) << at)
 }
 
 /// Where the samples of a cable are, and how many lanes they have.
@@ -433,13 +477,13 @@ impl PortPlace {
         let widest = cables.iter().map(|cable| cable.stride).max().unwrap_or(1);
         let stride = if sums { 1 } else { widest };
         let plain = |cable: &CablePlace| cable.amount == 1.0 && cable.stride == stride;
-        let direct = param.is_none()
+        let is_direct = param.is_none()
             && port.constant == 0.0
             && bends == 0
             && cables.len() == 1
             && cables.first().is_some_and(plain);
         PortPlace {
-            feed: if direct { Feed::Direct } else { Feed::Mixed },
+            is_direct,
             buffer,
             stride,
             param,
@@ -455,6 +499,11 @@ impl PortPlace {
 
     /// Samples of its buffer.
     fn samples(&self) -> usize {
-        if self.feed == Feed::Mixed { self.stride * BLOCK_FRAMES } else { 0 }
+        if self.is_direct { 0 } else { self.stride * BLOCK_FRAMES }
+    }
+
+    /// Its index and the page of its cable, if that is all there is to it.
+    fn direct((index, port): (usize, &PortPlace)) -> Option<(usize, usize)> {
+        port.cables.first().filter(|_| port.is_direct).map(|cable| (index, cable.page))
     }
 }

@@ -7,21 +7,17 @@ use multiversion::multiversion;
 use segue_dsp::by_stride;
 use segue_dsp::math::{clamp, exp2};
 use segue_dsp::ramp::Ramp;
-use segue_dsp::signal::repeat;
+use segue_dsp::signal::{Signal, repeat};
 
-use crate::engine::layout::{CablePlace, Feed, PortPlace};
+use crate::engine::layout::{CablePlace, PortPlace};
 
-/// Where the signal of a port is to be found.
+/// How the signal of a port lies in its own buffer.
 #[derive(Clone, Copy)]
 pub(super) enum Mixed {
-    /// The same in every frame and lane.
-    Value(f32),
-    /// In the port's own buffer, one frame for all.
+    /// One frame for all.
     Still,
-    /// In the port's own buffer.
+    /// Frame by frame.
     Buffer,
-    /// In the cable itself.
-    Direct,
 }
 
 impl PortPlace {
@@ -39,9 +35,6 @@ pub(super) fn mix(
     (buffers, lanes): (&mut [f32], &mut [f32]),
     (from, to): (usize, usize),
 ) -> Mixed {
-    if port.feed == Feed::Direct {
-        return Mixed::Direct;
-    }
     let mut stands;
     let ramp = match ramp {
         Some(ramp) => ramp,
@@ -51,9 +44,6 @@ pub(super) fn mix(
         }
     };
     let moving = ramp.is_moving();
-    if port.cables.is_empty() && !moving {
-        return Mixed::Value(port.fit(ramp));
-    }
     let rests = !moving && port.cables.iter().all(|cable| still[cable.page]);
     let frames = if rests { 1 } else { to - from };
     let stride = port.stride;
@@ -67,30 +57,34 @@ pub(super) fn mix(
         repeat(&[ramp.value()], out);
     }
     let (linear, bends) = port.cables.split_at(port.cables.len() - port.bends);
+    let signal = |cable: &CablePlace| {
+        if still[cable.page] {
+            Signal::still(&pages[cable.page], cable.stride)
+        } else {
+            Signal::cable(&pages[cable.page], cable.stride).skip(from)
+        }
+    };
     if port.sums {
-        sum_all(linear, pages, from, lanes, out);
+        sum_all(linear, signal, lanes, out);
     } else {
         for cable in linear {
-            let samples = samples(cable, pages, from, frames);
-            by_stride!(stride, W => add::<W>(samples, cable.stride, cable.amount, out));
+            by_stride!(stride, W => add::<W>(signal(cable), cable.amount, out));
         }
     }
     let range = port.param.map(|_| (port.factor, port.min, port.max));
     match bends {
         [] => {}
         [cable] => {
-            let samples = samples(cable, pages, from, frames);
-            by_stride!(stride, W => bend::<W>(samples, cable.stride, cable.amount, range, out));
+            by_stride!(stride, W => bend::<W>(signal(cable), cable.amount, range, out));
             return if rests { Mixed::Still } else { Mixed::Buffer };
         }
         bends => {
             let octaves = &mut lanes[..out.len()];
             octaves.fill(0.0);
             for cable in bends {
-                let samples = samples(cable, pages, from, frames);
-                by_stride!(stride, W => add::<W>(samples, cable.stride, cable.amount, octaves));
+                by_stride!(stride, W => add::<W>(signal(cable), cable.amount, octaves));
             }
-            bend::<1>(octaves, 1, 1.0, None, out);
+            bend::<1>(Signal::cable(octaves, 1), 1.0, None, out);
         }
     }
     // An inlet has no range and no interval: what is wrong with it shows in the module's output.
@@ -100,20 +94,24 @@ pub(super) fn mix(
     if rests { Mixed::Still } else { Mixed::Buffer }
 }
 
-fn samples<'a>(cable: &CablePlace, pages: &'a [Vec<f32>], from: usize, frames: usize) -> &'a [f32] {
-    &pages[cable.page][from * cable.stride..(from + frames) * cable.stride]
-}
-
 /// Adds a cable, times its amount; one lane feeds all `W`.
 #[multiversion(targets("x86_64+avx2"))]
-fn add<const W: usize>(samples: &[f32], stride: usize, amount: f32, out: &mut [f32]) {
-    if stride == W {
-        for (out, sample) in out.iter_mut().zip(samples) {
+fn add<const W: usize>(signal: Signal<'_>, amount: f32, out: &mut [f32]) {
+    let (frames, _) = out.as_chunks_mut::<W>();
+    if signal.is_still() {
+        let sum = signal.lanes::<W>(0).map(|sample| sample * amount);
+        for out in frames {
+            for lane in 0..W {
+                out[lane] += sum[lane];
+            }
+        }
+    } else if let Some(samples) = signal.frames::<W>(frames.len()) {
+        for (out, sample) in frames.as_flattened_mut().iter_mut().zip(samples.as_flattened()) {
             *out += sample * amount;
         }
     } else {
-        for (out, sample) in out.as_chunks_mut::<W>().0.iter_mut().zip(samples) {
-            let sample = sample * amount;
+        for (frame, out) in frames.iter_mut().enumerate() {
+            let sample = signal.at(frame) * amount;
             for out in out {
                 *out += sample;
             }
@@ -124,20 +122,27 @@ fn add<const W: usize>(samples: &[f32], stride: usize, amount: f32, out: &mut [f
 /// Bends by a cable, its amount in octaves, then brings into the range where there is one.
 #[multiversion(targets("x86_64+avx2"))]
 fn bend<const W: usize>(
-    samples: &[f32],
-    stride: usize,
+    signal: Signal<'_>,
     amount: f32,
     range: Option<(f32, f32, f32)>,
     out: &mut [f32],
 ) {
     let (factor, min, max) = range.unwrap_or((1.0, f32::NEG_INFINITY, f32::INFINITY));
-    if stride == W {
-        for (out, sample) in out.iter_mut().zip(samples) {
+    let (frames, _) = out.as_chunks_mut::<W>();
+    if signal.is_still() {
+        let ratios = signal.lanes::<W>(0).map(|sample| exp2(sample * amount));
+        for out in frames {
+            for lane in 0..W {
+                out[lane] = clamp(out[lane] * ratios[lane] * factor, min, max);
+            }
+        }
+    } else if let Some(samples) = signal.frames::<W>(frames.len()) {
+        for (out, sample) in frames.as_flattened_mut().iter_mut().zip(samples.as_flattened()) {
             *out = clamp(*out * exp2(sample * amount) * factor, min, max);
         }
     } else {
-        for (out, sample) in out.as_chunks_mut::<W>().0.iter_mut().zip(samples) {
-            let ratio = exp2(sample * amount);
+        for (frame, out) in frames.iter_mut().enumerate() {
+            let ratio = exp2(signal.at(frame) * amount);
             for out in out {
                 *out = clamp(*out * ratio * factor, min, max);
             }
@@ -154,10 +159,9 @@ fn fit((factor, min, max): (f32, f32, f32), out: &mut [f32]) {
 
 /// Adds cables of any number of lanes to one: those of equal width lane by lane first, then the
 /// lanes of a frame in the one order all machines add in.
-fn sum_all(
+fn sum_all<'a>(
     cables: &[CablePlace],
-    pages: &[Vec<f32>],
-    from: usize,
+    signal: impl Fn(&CablePlace) -> Signal<'a>,
     lanes: &mut [f32],
     out: &mut [f32],
 ) {
@@ -170,28 +174,31 @@ fn sum_all(
         rest = later;
         if first.stride == 1 {
             for cable in group {
-                add::<1>(samples(cable, pages, from, frames), 1, cable.amount, out);
+                add::<1>(signal(cable), cable.amount, out);
             }
             continue;
         }
         let lanes = &mut lanes[..frames * first.stride];
-        scale(samples(first, pages, from, frames), first.amount, lanes);
-        for cable in &group[1..] {
-            add::<1>(samples(cable, pages, from, frames), 1, cable.amount, lanes);
-        }
-        if first.stride == 8 {
-            gather::<8>(lanes, first.lanes, out);
-        } else {
-            gather::<16>(lanes, first.lanes, out);
-        }
+        by_stride!(first.stride, W => {
+            scale::<W>(signal(first), first.amount, lanes);
+            for cable in &group[1..] {
+                add::<W>(signal(cable), cable.amount, lanes);
+            }
+            gather::<W>(lanes, first.lanes, out);
+        });
     }
 }
 
 /// A cable, times its amount.
 #[multiversion(targets("x86_64+avx2"))]
-fn scale(samples: &[f32], amount: f32, out: &mut [f32]) {
-    for (out, sample) in out.iter_mut().zip(samples) {
-        *out = sample * amount;
+fn scale<const W: usize>(signal: Signal<'_>, amount: f32, out: &mut [f32]) {
+    let (frames, _) = out.as_chunks_mut::<W>();
+    if let Some(samples) = signal.frames::<W>(frames.len()) {
+        for (out, sample) in frames.as_flattened_mut().iter_mut().zip(samples.as_flattened()) {
+            *out = sample * amount;
+        }
+    } else {
+        repeat(&signal.lanes::<W>(0).map(|sample| sample * amount), frames.as_flattened_mut());
     }
 }
 

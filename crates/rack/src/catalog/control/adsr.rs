@@ -4,7 +4,7 @@ use segue_dsp::by_stride;
 use segue_dsp::control::adsr::{Adsr, COURSE_ROWS, Inputs, LEVEL_ROWS, STAGE_ROWS};
 use segue_dsp::signal::{Signal, multiply};
 
-use crate::catalog::kind::{Build, Kind, Told, Width};
+use crate::catalog::kind::{Bounded, Build, Kind, Told, Width};
 use crate::catalog::panel::{Panel, split_state, words_for};
 use crate::catalog::spec::{InletSpec, ModuleSpec, OutletSpec, ParamSpec};
 use crate::quantity::Unit;
@@ -23,6 +23,7 @@ pub(crate) const KIND: Kind = Kind {
     },
     reset: |build, state| by_stride!(build.control_stride, W => adsr::<W>(state).reset()),
     tell,
+    bounded: Bounded::ByInlets,
     ..Kind::new(SPEC, render)
 };
 
@@ -113,13 +114,17 @@ fn render(panel: &mut Panel<'_>) {
     let still =
         by_stride!(build.control_stride, W => adsr::<W>(panel.state).render(&inputs, envelope));
     if plugged {
-        let envelope = Signal::cable(level, build.control_stride);
+        let envelope = match still {
+            true => Signal::still(level, build.control_stride),
+            false => Signal::cable(level, build.control_stride),
+        };
         multiply(build.stride, panel.signals[IN], envelope, out);
         panel.still = if still { 0b10 } else { 0 };
     } else {
         // Nothing comes in, so there are as many voices as envelopes.
         if !level.is_empty() {
-            level.copy_from_slice(out);
+            let written = if still { build.control_stride } else { out.len() };
+            level[..written].copy_from_slice(&out[..written]);
         }
         panel.still = if still { 0b11 } else { 0 };
     }

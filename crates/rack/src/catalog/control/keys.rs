@@ -3,7 +3,7 @@
 use segue_dsp::by_stride;
 use segue_dsp::control::keys::{COUNT_ROWS, Hand, Keys, Mode, REAL_ROWS, Steal, Touch};
 
-use crate::catalog::kind::{Build, Kind, Told, Width};
+use crate::catalog::kind::{Bounded, Build, Kind, Told, Width};
 use crate::catalog::panel::{Panel, split_state, words_for};
 use crate::catalog::spec::{InletSpec, ModuleSpec, OutletSpec, ParamSpec};
 use crate::quantity::Unit;
@@ -25,7 +25,7 @@ pub(crate) const KIND: Kind = Kind {
         })
     },
     bridged: false,
-    bounded: true,
+    bounded: Bounded::Always,
     ..Kind::new(SPEC, render)
 };
 

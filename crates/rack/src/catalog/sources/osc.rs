@@ -3,7 +3,7 @@
 use segue_dsp::by_stride;
 use segue_dsp::sources::osc::{Inputs, Osc, Shape, TURNING_ROWS, WAVE_ROWS};
 
-use crate::catalog::kind::{Build, Kind};
+use crate::catalog::kind::{Bounded, Build, Kind};
 use crate::catalog::panel::{Panel, split_state, words_for};
 use crate::catalog::spec::{InletSpec, ModuleSpec, OutletSpec, ParamSpec};
 use crate::quantity::Unit;
@@ -18,7 +18,7 @@ pub(crate) const KIND: Kind = Kind {
         by_stride!(build.stride, W => osc::<W>(state).reset(seed));
     },
     end_block: |build, state| by_stride!(build.stride, W => osc::<W>(state).end_block()),
-    bounded: true,
+    bounded: Bounded::Always,
     ..Kind::new(SPEC, render)
 };
 

@@ -10,7 +10,7 @@ use crate::catalog::{ModuleSpec, Note, Told, state_of, words_of};
 use crate::command::{Action, Command, MASTER_GAIN_MAX, OWN_SMOOTHING};
 use crate::engine::StateError;
 use crate::engine::agenda::{AGENDA_CAPACITY, Agenda};
-use crate::engine::cables::Cables;
+use crate::engine::cables::{Cables, Outlets};
 use crate::engine::layout::{Header, Layout, MAGIC, Master, QUEUE, Tally};
 use crate::engine::master::{Desk, MASTER_MS, MasterTask, frames};
 use crate::engine::module::{self, BRIDGE_MS, BYPASS_MS, Event, Scene, Task};
@@ -30,6 +30,8 @@ pub struct Rack {
     plan: u64,
     arena: Vec<u64>,
     cables: Cables,
+    /// Nothing between two modules.
+    outlets: Outlets,
     schedule: Schedule,
 }
 
@@ -94,6 +96,7 @@ impl Rack {
             // Written, not only reserved: the first render must not fault pages in.
             arena: vec![u64::MAX; layout.words],
             cables: Cables::new(&layout),
+            outlets: Outlets::default(),
             schedule: Schedule {
                 events: Vec::with_capacity(EVENTS_MAX + modules),
                 chains: vec![None; modules],
@@ -211,7 +214,8 @@ impl Rack {
             crumb(index as u32);
             let words = &mut self.arena[place.words.clone()];
             let first = self.schedule.chains[index].map(|(first, _)| first);
-            let sound = module::play(place, words, &mut self.cables, &scene, first, &mut tally);
+            let desk = (&mut self.cables, &mut self.outlets);
+            let sound = module::play(place, words, desk, &scene, first, &mut tally);
             if !sound {
                 tally.reset(index, before);
             }
@@ -408,6 +412,7 @@ impl Rack {
             }
         }
         self.arena.copy_from_slice(state);
+        self.cables.settled.fill(false);
         Ok(())
     }
 }

@@ -1,17 +1,21 @@
 //! One module through one block: cut where it is told something, whole everywhere else.
 
+mod bridge;
+mod stretch;
+
 use segue_dsp::by_stride;
 use segue_dsp::control::adsr::CHOKE_MS;
 use segue_dsp::math::all_finite;
 use segue_dsp::ramp::Ramp;
-use segue_dsp::signal::Signal;
+use segue_dsp::signal::repeat;
 use zerocopy::{FromBytes, IntoBytes};
 
+use self::bridge::{cross, decay, remember};
+use self::stretch::stretch;
 use crate::BLOCK_FRAMES;
-use crate::catalog::{ModuleSpec, OUTLETS_MAX, PORTS_MAX, Panel, Told, state_of, words_of};
+use crate::catalog::{ModuleSpec, PORTS_MAX, Told, state_of, words_of};
 use crate::engine::cables::{Cables, Outlets};
 use crate::engine::layout::{ModuleHead, Place, QUEUE, Tally};
-use crate::engine::mix::{Mixed, mix};
 
 /// Time in which the outlets of a bypassed module decay, ms.
 pub(super) const BYPASS_MS: f32 = 5.0;
@@ -153,53 +157,87 @@ pub(super) fn silence(place: &Place, words: &mut [u64]) {
 pub(super) fn play(
     place: &Place,
     words: &mut [u64],
-    cables: &mut Cables,
+    (cables, outlets): (&mut Cables, &mut Outlets),
     scene: &Scene<'_>,
     first: Option<u16>,
     tally: &mut Tally,
 ) -> bool {
     let mut parts = parts(place, words);
-    let mut outlets = cables.take(place);
-    if parts.head.bypassed != 0 {
-        let mut next = first;
-        while let Some(event) = next.and_then(|at| scene.events.get(usize::from(at))) {
-            tally.skipped += 1;
-            next = event.next;
-        }
-        decay(place, parts.last, &mut outlets, parts.head.fade_left, scene.bypass_frames);
+    cables.exchange(place, outlets);
+    let (sound, still) = if parts.head.bypassed != 0 {
+        skip(scene, first, tally);
+        decay(place, parts.last, outlets, parts.head.fade_left, scene.bypass_frames);
         parts.head.fade_left = parts.head.fade_left.saturating_sub(BLOCK_FRAMES as u32);
-        cables.put(place, outlets, 0);
-        return true;
-    }
-    let mut still = stretches(place, &mut parts, cables, &mut outlets, scene, first, tally);
-    (place.kind.end_block)(&place.build, parts.state);
-    let sound = is_sound(place, &outlets, still);
-    if !sound {
-        (place.kind.reset)(&place.build, parts.state);
-        let frames = BLOCK_FRAMES as u32;
-        decay(place, parts.last, &mut outlets, frames, frames);
-        still = 0;
-    }
-    remember(place, parts.last, &outlets);
-    cables.put(place, outlets, still);
+        (true, 0)
+    } else {
+        let still = stretches(place, &mut parts, cables, outlets, scene, first, tally);
+        (place.kind.end_block)(&place.build, parts.state);
+        let sound = is_sound(place, outlets, still);
+        if !sound {
+            (place.kind.reset)(&place.build, parts.state);
+            let frames = BLOCK_FRAMES as u32;
+            decay(place, parts.last, outlets, frames, frames);
+        }
+        let still = if sound { still } else { 0 };
+        remember(place, parts.last, outlets, still);
+        (sound, still)
+    };
+    fill(place, outlets, still & place.kept, (0, BLOCK_FRAMES));
+    cables.exchange(place, outlets);
+    cables.mark(place, still);
     sound
+}
+
+/// Counts what a bypassed module is told.
+fn skip(scene: &Scene<'_>, first: Option<u16>, tally: &mut Tally) {
+    let mut next = first;
+    while let Some(event) = next.and_then(|at| scene.events.get(usize::from(at))) {
+        tally.skipped += 1;
+        next = event.next;
+    }
 }
 
 /// Whether all samples are finite.
 fn is_sound(place: &Place, outlets: &Outlets, still: u32) -> bool {
     for (at, outlet) in place.outlets().iter().enumerate() {
         let page = &outlets[at];
-        // Of a page that rests one frame tells all, and it is the last that is kept.
-        let one = place.kind.bounded || still >> at & 1 == 1;
-        let from = if one { page.len().saturating_sub(outlet.stride) } else { 0 };
-        if !all_finite(&page[from..]) {
+        if outlet.page.is_none() {
+            continue;
+        }
+        let looked_at = if still >> at & 1 == 1 {
+            &page[..outlet.stride]
+        } else if place.bounded {
+            &page[page.len() - outlet.stride..]
+        } else {
+            &page[..]
+        };
+        if !all_finite(looked_at) {
             return false;
         }
     }
     true
 }
 
-/// Renders from event to event; bit n of what comes back: all frames of outlet n are alike.
+/// Writes the first of frames `from..to` to all of them, in each outlet that rests.
+fn fill(place: &Place, outlets: &mut Outlets, still: u32, (from, to): (usize, usize)) {
+    if still == 0 {
+        return;
+    }
+    for (at, (page, outlet)) in outlets.iter_mut().zip(place.outlets()).enumerate() {
+        if still >> at & 1 == 1 && outlet.page.is_some() {
+            by_stride!(outlet.stride, W => {
+                let part = &mut page[from * W..to * W];
+                let first: Option<[f32; W]> = part.first_chunk().copied();
+                if let Some(first) = first {
+                    repeat(&first, part);
+                }
+            });
+        }
+    }
+}
+
+/// Renders from event to event; bit n of what comes back: all frames of outlet n are alike, and
+/// only the first was written.
 fn stretches(
     place: &Place,
     parts: &mut Parts<'_>,
@@ -211,13 +249,13 @@ fn stretches(
 ) -> u32 {
     let mut next = first;
     let mut at = 0;
-    let mut still = 0;
-    while at < BLOCK_FRAMES {
+    loop {
         let now = scene.start + at as u64;
         while let Some(event) = next.and_then(|index| scene.events.get(usize::from(index))) {
             if event.frame > at {
                 break;
             }
+            cables.settled[place.index] = false;
             perform(place, parts, event.task, now, scene, tally);
             next = event.next;
         }
@@ -231,21 +269,20 @@ fn stretches(
             let due = parts.head.next_gate.saturating_sub(scene.start).max(at as u64 + 1);
             to = to.min(due.min(BLOCK_FRAMES as u64) as usize);
         }
-        still = if place.ports.len() <= PORTS_FEW {
-            stretch::<PORTS_FEW>(place, parts, cables, outlets, (at, to), scene)
-        } else {
-            stretch::<PORTS_MAX>(place, parts, cables, outlets, (at, to), scene)
-        };
-        if place.bridged && (parts.head.steps != 0 || parts.head.bridge_left > 0) {
-            cross(place, parts, outlets, (at, to), scene);
-            still = 0;
+        let still = stretch(place, parts, cables, outlets, (at, to), scene);
+        let bridging = place.bridged && (parts.head.steps != 0 || parts.head.bridge_left > 0);
+        if at == 0 && to == BLOCK_FRAMES && !bridging {
+            return still;
         }
-        if at > 0 {
-            still = 0;
+        fill(place, outlets, still, (at, to));
+        if bridging {
+            cross(place, parts, outlets, (at, to), scene);
         }
         at = to;
+        if at == BLOCK_FRAMES {
+            return 0;
+        }
     }
-    still
 }
 
 /// Does one task.
@@ -314,144 +351,4 @@ fn move_gate(place: &Place, parts: &mut Parts<'_>, level: f32, now: u64, scene: 
     tell(place, parts, Told::Gate { level });
     parts.head.level = level;
     parts.head.next_gate = now + scene.gate_gap;
-}
-
-/// Most types have no more ports than this, and less to be prepared for them.
-const PORTS_FEW: usize = 8;
-
-/// Renders frames `from..to`: ports first, then the module.
-fn stretch<const PORTS: usize>(
-    place: &Place,
-    parts: &mut Parts<'_>,
-    cables: &mut Cables,
-    outlets: &mut Outlets,
-    (from, to): (usize, usize),
-    scene: &Scene<'_>,
-) -> u32 {
-    let Cables { pages, still, ports: buffers, lanes } = cables;
-    let mut mixed = [Mixed::Direct; PORTS];
-    let mut values = [0.0; PORTS];
-    for (index, port) in place.ports.iter().enumerate() {
-        let ramp = port.param.and_then(|param| parts.ramps.get_mut(param));
-        mixed[index] = match ramp {
-            Some(ramp) if port.cables.is_empty() && !ramp.is_moving() => {
-                Mixed::Value(port.fit(ramp))
-            }
-            ramp => mix(port, ramp, (pages, still), (buffers, lanes), (from, to)),
-        };
-        if let Mixed::Value(value) = mixed[index] {
-            values[index] = value;
-        }
-    }
-    let buffers = &*buffers;
-    let mut signals = [Signal::constant(&0.0); PORTS];
-    for (index, port) in place.ports.iter().enumerate() {
-        signals[index] = match mixed[index] {
-            Mixed::Value(_) => Signal::constant(&values[index]),
-            Mixed::Still => Signal::still(&buffers[port.buffer..], port.stride),
-            Mixed::Buffer => Signal::cable(&buffers[port.buffer..], port.stride).skip(from),
-            Mixed::Direct => {
-                let page = port.cables.first().map_or(0, |cable| cable.page);
-                if still[page] {
-                    Signal::still(&pages[page], port.stride)
-                } else {
-                    Signal::cable(&pages[page], port.stride).skip(from)
-                }
-            }
-        };
-    }
-    let mut rows: [&mut [f32]; OUTLETS_MAX] = Default::default();
-    for (row, (page, outlet)) in rows.iter_mut().zip(outlets.iter_mut().zip(place.outlets())) {
-        if outlet.page.is_some() {
-            *row = &mut page[from * outlet.stride..to * outlet.stride];
-        }
-    }
-    let mut panel = Panel {
-        signals: &signals[..place.ports.len()],
-        connected: place.connected,
-        outlets: rows,
-        still: 0,
-        state: parts.state,
-        build: &place.build,
-        channels: scene.channels,
-    };
-    (place.kind.render)(&mut panel);
-    panel.still
-}
-
-/// Bridges a step: what was there before runs out in a straight line beneath what is there now.
-fn cross(
-    place: &Place,
-    parts: &mut Parts<'_>,
-    outlets: &mut Outlets,
-    (from, to): (usize, usize),
-    scene: &Scene<'_>,
-) {
-    let begins = std::mem::take(&mut parts.head.steps) != 0;
-    if begins {
-        parts.head.bridge_left = scene.bridge_frames;
-    }
-    let total = scene.bridge_frames as f32;
-    let mut first = 0;
-    for (page, outlet) in outlets.iter_mut().zip(place.outlets()) {
-        let bridge = &mut parts.bridge[first..first + outlet.stride];
-        let before = &parts.last[first..first + outlet.stride];
-        first += outlet.stride;
-        if outlet.page.is_none() {
-            continue;
-        }
-        let stride = outlet.stride;
-        if begins {
-            for (lane, bridge) in bridge.iter_mut().enumerate() {
-                let was = if from > 0 { page[(from - 1) * stride + lane] } else { before[lane] };
-                *bridge = was - page[from * stride + lane];
-            }
-        }
-        let mut left = parts.head.bridge_left;
-        for frame in page[from * stride..to * stride].chunks_exact_mut(stride) {
-            let share = left as f32 / total;
-            left = left.saturating_sub(1);
-            for (out, bridge) in frame.iter_mut().zip(bridge.iter()) {
-                *out += bridge * share;
-            }
-        }
-    }
-    parts.head.bridge_left = parts.head.bridge_left.saturating_sub((to - from) as u32);
-}
-
-/// Lets the last samples of all outlets run out in a straight line: `left` of `total` frames are
-/// still to come.
-fn decay(place: &Place, last: &[f32], outlets: &mut Outlets, left: u32, total: u32) {
-    let mut first = 0;
-    for (page, outlet) in outlets.iter_mut().zip(place.outlets()) {
-        let last = &last[first..first + outlet.stride];
-        first += outlet.stride;
-        if outlet.page.is_none() {
-            continue;
-        }
-        for (frame, lanes) in page.chunks_exact_mut(outlet.stride).enumerate() {
-            let gain = left.saturating_sub(frame as u32 + 1) as f32 / total as f32;
-            for (out, last) in lanes.iter_mut().zip(last) {
-                *out = last * gain;
-            }
-        }
-    }
-}
-
-/// Keeps the last frame of all outlets.
-fn remember(place: &Place, last: &mut [f32], outlets: &Outlets) {
-    let mut first = 0;
-    for (page, outlet) in outlets.iter().zip(place.outlets()) {
-        let stride = outlet.stride;
-        if outlet.page.is_some() {
-            let (kept, page) = (&mut last[first..first + stride], &page[page.len() - stride..]);
-            // Of a known length, so that no call is made for a few words.
-            by_stride!(stride, W => {
-                if let (Some(kept), Some(page)) = (kept.as_mut_array::<W>(), page.as_array::<W>()) {
-                    *kept = *page;
-                }
-            });
-        }
-        first += stride;
-    }
 }
