@@ -4,10 +4,9 @@
 //! the gain of all channels at once, in that very frame, so nothing is late and nothing gets by;
 //! the gain comes back with a time constant of 100 ms.
 
-use multiversion::multiversion;
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
-use crate::math::{clamp, max};
+use crate::math::{clamp, max, peak};
 
 /// No sample leaves beyond this: −0.1 dB.
 pub const CEILING: f32 = 0.988_553_1;
@@ -40,7 +39,7 @@ impl Limiter {
     /// Limits interleaved frames in place; says on how many of them it held down. `[audio]`
     pub fn process(&mut self, recovery: f64, channels: usize, samples: &mut [f32]) -> u32 {
         // Most of the time nothing is to be done, and seeing that costs little.
-        if self.gain == 1.0 && loudest(samples) <= CEILING {
+        if self.gain == 1.0 && peak(samples) <= CEILING {
             return 0;
         }
         let mut held = 0;
@@ -69,21 +68,6 @@ impl Limiter {
         }
         held
     }
-}
-
-/// The size of the loudest sample, or what is no number if one is.
-#[multiversion(targets("x86_64+avx2"))]
-fn loudest(samples: &[f32]) -> f32 {
-    let mut peaks = [0_u32; 16];
-    let (chunks, rest) = samples.as_chunks::<16>();
-    for chunk in chunks {
-        for (peak, sample) in peaks.iter_mut().zip(chunk) {
-            // The bits of sizes are in the order of the sizes, and NaN is beyond them all.
-            *peak = (*peak).max(sample.to_bits() & 0x7fff_ffff);
-        }
-    }
-    let rest = rest.iter().map(|sample| sample.to_bits() & 0x7fff_ffff);
-    f32::from_bits(peaks.into_iter().chain(rest).max().unwrap_or(0))
 }
 
 /// The size of a sample.

@@ -120,7 +120,8 @@ impl<const W: usize> Adsr<'_, W> {
                 run = run.min(self.quiet(gate, frame, frames.len()));
             }
             // Those that have arrived have 0 frames left, and wrap to the most there are.
-            let next = self.stage[LEFT].iter().fold(u32::MAX, |next, left| next.min(left.wrapping_sub(1)));
+            let next =
+                self.stage[LEFT].iter().fold(u32::MAX, |next, left| next.min(left.wrapping_sub(1)));
             run = run.min((next as usize).saturating_add(1));
             let whole = run == frames.len();
             let out = &mut frames[frame..frame + run];
@@ -285,18 +286,40 @@ fn go<const W: usize>(
     for lane in 0..W {
         follow[lane] = held[lane] * level[VELOCITY][lane];
     }
-    let still = begin.sustain.is_still();
     let under = base;
-    for (offset, out) in out.iter_mut().enumerate() {
-        if offset == 0 || !still {
-            let sustain = begin.sustain.lanes::<W>(begin.frame + offset);
+    let sustained = |base: &mut [f32; W], offset: usize| {
+        let sustain = begin.sustain.lanes::<W>(begin.frame + offset);
+        for lane in 0..W {
+            base[lane] = follow[lane] * sustain[lane] + under[lane];
+        }
+    };
+    sustained(&mut base, 0);
+    // What adds nothing and what keeps everything may be left out: one step then waits for one
+    // operation, not for two.
+    let still = begin.sustain.is_still();
+    if still && slope == [0.0; W] {
+        for out in out.iter_mut() {
             for lane in 0..W {
-                base[lane] = follow[lane] * sustain[lane] + under[lane];
+                rest[lane] *= factor[lane];
+                out[lane] = base[lane] + reach[lane] * rest[lane] as f32;
             }
         }
-        for lane in 0..W {
-            rest[lane] = rest[lane] * factor[lane] + slope[lane];
-            out[lane] = base[lane] + reach[lane] * rest[lane] as f32;
+    } else if still && factor == [1.0; W] {
+        for out in out.iter_mut() {
+            for lane in 0..W {
+                rest[lane] += slope[lane];
+                out[lane] = base[lane] + reach[lane] * rest[lane] as f32;
+            }
+        }
+    } else {
+        for (offset, out) in out.iter_mut().enumerate() {
+            if !still {
+                sustained(&mut base, offset);
+            }
+            for lane in 0..W {
+                rest[lane] = rest[lane] * factor[lane] + slope[lane];
+                out[lane] = base[lane] + reach[lane] * rest[lane] as f32;
+            }
         }
     }
     course[REST] = rest;

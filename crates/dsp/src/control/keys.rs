@@ -251,7 +251,8 @@ impl<const W: usize> Keys<'_, W> {
     /// One run in which no gate changes.
     fn fill(&mut self, frame: usize, run: usize, outs: &mut [&mut [f32]; 4]) -> u32 {
         let mut still = 0b1111;
-        let moves: [bool; RAMPS] = std::array::from_fn(|it| !are_zero(&self.counts[RAMP_LEFT + it]));
+        let moves: [bool; RAMPS] =
+            std::array::from_fn(|it| !are_zero(&self.counts[RAMP_LEFT + it]));
         let part = frame * W..(frame + run) * W;
         // What rests needs one frame only, if it does so from the first to the last.
         let rests = if run * W == outs[0].len() { 0..W } else { part.clone() };

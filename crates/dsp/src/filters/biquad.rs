@@ -21,6 +21,10 @@ pub const RAIL: f32 = 4.0;
 /// Up to here the integrators are straight.
 const STRAIGHT: f32 = 2.0;
 
+/// The bit that numbers of this size and beyond have, and no other: the highest of the exponent.
+const BENT: u32 = 0x4000_0000;
+const _: () = assert!(STRAIGHT.to_bits() == BENT);
+
 /// Highest output for an input within −1..=1, at any corner and any `q` from 0.5 on.
 ///
 /// With |state| ≤ 4, a1 = 1/(1+g(g+k)), a2 = g·a1, a3 = g·a2: low ≤ (1−a3)·4 + a2·4 + a3 ≤ 7 and
@@ -111,15 +115,14 @@ fn run<'c, const W: usize, const C: usize>(
     mix: impl Fn(f32, f32, f32, f32) -> f32,
 ) {
     let before = *state;
-    let reached = pass::<W, C>(state, input, &pick, out, &mix, |x| x);
-    // A NaN is no larger than anything, and the rails let it through as well.
-    if reached > STRAIGHT {
+    let seen = pass::<W, C>(state, input, &pick, out, &mix, |x| x);
+    if seen & BENT != 0 {
         *state = before;
         pass::<W, C>(state, input, &pick, out, &mix, saturate);
     }
 }
 
-/// One run; the largest size a state had.
+/// One run; all bits that a state ever had.
 #[inline(always)]
 fn pass<'c, const W: usize, const C: usize>(
     state: &mut [[f32; W]; ROWS],
@@ -128,9 +131,9 @@ fn pass<'c, const W: usize, const C: usize>(
     out: &mut [f32],
     mix: &impl Fn(f32, f32, f32, f32) -> f32,
     rails: impl Fn(f32) -> f32,
-) -> f32 {
+) -> u32 {
     let [mut first, mut second] = *state;
-    let mut reached = [0.0_f32; W];
+    let mut seen = [0_u32; W];
     let (frames, _) = out.as_chunks_mut::<W>();
     for (frame, out) in frames.iter_mut().enumerate() {
         let c = pick(frame);
@@ -140,22 +143,19 @@ fn pass<'c, const W: usize, const C: usize>(
             let (d3, k) = (c.d3[lane % C], c.k[lane % C]);
             let above = x[lane] - second[lane];
             let next_first = c1 * first[lane] + d2 * above;
-            let next_second = second[lane] + (d2 * first[lane] + d3 * above);
+            // In this order three operations stand between one state and the next, not four.
+            let next_second = (second[lane] + d2 * first[lane]) + d3 * above;
             // Halfway between two states: that is what trapezoidal integration says.
             let band = 0.5 * (next_first + first[lane]);
             let low = 0.5 * (next_second + second[lane]);
-            reached[lane] = max(reached[lane], max(size(next_first), size(next_second)));
+            seen[lane] |= next_first.to_bits() | next_second.to_bits();
             first[lane] = rails(next_first);
             second[lane] = rails(next_second);
             out[lane] = mix(x[lane], k, band, low);
         }
     }
     *state = [first, second];
-    let mut most = 0.0;
-    for reached in reached {
-        most = max(most, reached);
-    }
-    most
+    seen.iter().fold(0, |all, seen| all | seen)
 }
 
 /// The coefficients of one frame.

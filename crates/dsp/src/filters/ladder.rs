@@ -21,7 +21,7 @@
 use multiversion::multiversion;
 
 use crate::FRAMES_MAX;
-use crate::math::{clamp, max, settle_all, sin_pi_coarse};
+use crate::math::{clamp, max, settle_all, tan_pi_parts};
 use crate::signal::Signal;
 
 /// What enters the stages is never beyond this. Up to 0.5 it is straight within 1 %: 4/27 of
@@ -195,7 +195,7 @@ fn design<const C: usize>(inputs: &Inputs<'_>, frame: usize) -> Coefficients<C> 
     for lane in 0..C {
         let part = clamp(cutoff[lane] * period, 1e-6, 0.49);
         let feedback = 4.0 * resonance[lane];
-        let (n, d) = (sin_pi_coarse(part), sin_pi_coarse(0.5 - part));
+        let (n, d) = tan_pi_parts(part);
         let sum = n + d;
         let (n2, sum2) = (n * n, sum * sum);
         let sum4 = sum2 * sum2;

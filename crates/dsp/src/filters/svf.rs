@@ -11,7 +11,7 @@ use multiversion::multiversion;
 
 use crate::FRAMES_MAX;
 use crate::filters::{Coefficients, Inputs};
-use crate::math::{clamp, max, settle_all, sin_pi_coarse};
+use crate::math::{clamp, max, settle_all, tan_pi_parts};
 use crate::signal::Signal;
 
 /// Rows of samples a filter remembers.
@@ -48,9 +48,14 @@ fn low_still<const W: usize>(state: &mut [[f32; W]; ROWS], inputs: &Inputs<'_>, 
     let c = Design::<W>::new(inputs, 0).at(0);
     let (frames, _) = out.as_chunks_mut::<W>();
     let mut now = *state;
-    for (frame, out) in frames.iter_mut().enumerate() {
-        let (_, low) = step(&mut now, &c, inputs.input.lanes::<W>(frame));
-        *out = low;
+    if let Some(input) = inputs.input.frames::<W>(frames.len()) {
+        for (out, x) in frames.iter_mut().zip(input) {
+            *out = step(&mut now, &c, *x).1;
+        }
+    } else {
+        for (frame, out) in frames.iter_mut().enumerate() {
+            *out = step(&mut now, &c, inputs.input.lanes::<W>(frame)).1;
+        }
     }
     *state = now;
 }
@@ -94,19 +99,34 @@ fn low_moving_part<const W: usize, const N: usize>(
     first: usize,
 ) {
     let design = Design::<N>::new(inputs, first);
-    let mut now = [[0.0; N]; ROWS];
-    for (now, state) in now.iter_mut().zip(state.iter()) {
-        now.copy_from_slice(&state[first..first + N]);
-    }
+    let mut now = state.map(|row| part::<W, N>(&row, first));
     let (frames, _) = out.as_chunks_mut::<W>();
-    for (frame, out) in frames.iter_mut().enumerate() {
-        let c = design.at(frame);
-        let (_, low) = step(&mut now, &c, inputs.input.lanes_from::<N>(frame, first));
-        out[first..first + N].copy_from_slice(&low);
+    let count = frames.len();
+    let rows = (inputs.cutoff.frames::<W>(count), inputs.input.frames::<W>(count));
+    if let (Some(cutoff), Some(input), true) = (rows.0, rows.1, inputs.q.is_still()) {
+        for (out, (cutoff, x)) in frames.iter_mut().zip(cutoff.iter().zip(input)) {
+            let c = design.of(part(cutoff, first), design.k);
+            let (_, low) = step(&mut now, &c, part::<W, N>(x, first));
+            out[first..first + N].copy_from_slice(&low);
+        }
+    } else {
+        for (frame, out) in frames.iter_mut().enumerate() {
+            let x = inputs.input.lanes_from::<N>(frame, first);
+            let (_, low) = step(&mut now, &design.at(frame), x);
+            out[first..first + N].copy_from_slice(&low);
+        }
     }
     for (now, state) in now.iter().zip(state) {
         state[first..first + N].copy_from_slice(now);
     }
+}
+
+/// `N` of `W` lanes, from `first` on.
+#[inline(always)]
+fn part<const W: usize, const N: usize>(row: &[f32; W], first: usize) -> [f32; N] {
+    let mut part = [0.0; N];
+    part.copy_from_slice(&row[first..first + N]);
+    part
 }
 
 #[multiversion(targets("x86_64+avx2"))]
@@ -153,7 +173,8 @@ fn step<const W: usize>(
     for lane in 0..W {
         let above = x[lane] - second[lane];
         let next_first = c.c1[lane] * first[lane] + c.d2[lane] * above;
-        let next_second = second[lane] + (c.d2[lane] * first[lane] + c.d3[lane] * above);
+        // In this order three operations stand between one state and the next, not four.
+        let next_second = (second[lane] + c.d2[lane] * first[lane]) + c.d3[lane] * above;
         band[lane] = 0.5 * (next_first + first[lane]);
         low[lane] = 0.5 * (next_second + second[lane]);
         first[lane] = next_first;
@@ -189,16 +210,20 @@ impl<'a, const C: usize> Design<'a, C> {
     fn at(&self, frame: usize) -> Coefficients<C> {
         let still = self.q.is_still();
         let k = if still { self.k } else { damping(self.q.lanes_from::<C>(frame, self.first)) };
-        let cutoff = self.cutoff.lanes_from::<C>(frame, self.first);
+        self.of(self.cutoff.lanes_from::<C>(frame, self.first), k)
+    }
+
+    #[inline(always)]
+    fn of(&self, cutoff: [f32; C], k: [f32; C]) -> Coefficients<C> {
         let mut c = Coefficients { c1: [0.0; C], d2: [0.0; C], d3: [0.0; C], k };
         for lane in 0..C {
-            let part = clamp(cutoff[lane] * self.period, 1e-6, 0.49);
-            let (n, d) = (sin_pi_coarse(part), sin_pi_coarse(0.5 - part));
-            let damping = n * (n + k[lane] * d);
+            let (n, d) = tan_pi_parts(clamp(cutoff[lane] * self.period, 1e-6, 0.49));
+            let (square, product) = (n * n, n * d);
+            let damping = square + k[lane] * product;
             let share = 2.0 / (d * d + damping);
             c.c1[lane] = 1.0 - damping * share;
-            c.d2[lane] = n * d * share;
-            c.d3[lane] = n * n * share;
+            c.d2[lane] = product * share;
+            c.d3[lane] = square * share;
         }
         c
     }

@@ -7,6 +7,8 @@
 //! *Invariant*: the tables are worked out by the compiler in IEEE arithmetic, so they are the
 //! same on every machine.
 
+use std::hint::black_box;
+
 /// Frames that an edge reaches into.
 pub const TAPS: usize = 24;
 
@@ -59,12 +61,13 @@ fn add<const W: usize>(
     let row = (place as usize).min(PHASES - 1);
     let part = place - row as f32;
     let (here, next) = (&table[row], &table[row + 1]);
-    // First side by side, which vectors can, then each to its own row.
+    // First side by side, which vectors can, then each to its own row: a compiler that sees both
+    // as one does neither well.
     let mut lacks = [0.0; TAPS];
     for tap in 0..TAPS {
         lacks[tap] = (here[tap] + (next[tap] - here[tap]) * part) * amount;
     }
-    for (out, lacks) in rows[..TAPS].iter_mut().zip(lacks) {
+    for (out, lacks) in rows[..TAPS].iter_mut().zip(black_box(lacks)) {
         out[column] += lacks;
     }
 }

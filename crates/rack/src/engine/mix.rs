@@ -49,6 +49,26 @@ pub(super) fn mix(
     let stride = port.stride;
     let begin = if rests { 0 } else { from };
     let out = &mut buffers[port.buffer + begin * stride..][..frames * stride];
+    let signal = |cable: &CablePlace| {
+        if still[cable.page] {
+            Signal::still(&pages[cable.page], cable.stride)
+        } else {
+            Signal::cable(&pages[cable.page], cable.stride).skip(from)
+        }
+    };
+    // An inlet has no range and no interval: what is wrong with it shows in the module's output.
+    let range = match port.param {
+        Some(_) => Range { factor: port.factor, min: port.min, max: port.max },
+        None => Range { factor: 1.0, min: f32::NEG_INFINITY, max: f32::INFINITY },
+    };
+    if let ([cable], false, false) = (&port.cables[..], moving, port.sums) {
+        let cable = Moved { by: signal(cable), amount: cable.amount, from: ramp.value() };
+        match port.bends {
+            0 => by_stride!(stride, W => raised::<W>(cable, range, out)),
+            _ => by_stride!(stride, W => bent::<W>(cable, range, out)),
+        }
+        return if rests { Mixed::Still } else { Mixed::Buffer };
+    }
     if moving {
         for frame in out.chunks_exact_mut(stride) {
             frame.fill(ramp.advance());
@@ -57,13 +77,6 @@ pub(super) fn mix(
         repeat(&[ramp.value()], out);
     }
     let (linear, bends) = port.cables.split_at(port.cables.len() - port.bends);
-    let signal = |cable: &CablePlace| {
-        if still[cable.page] {
-            Signal::still(&pages[cable.page], cable.stride)
-        } else {
-            Signal::cable(&pages[cable.page], cable.stride).skip(from)
-        }
-    };
     if port.sums {
         sum_all(linear, signal, lanes, out);
     } else {
@@ -71,27 +84,71 @@ pub(super) fn mix(
             by_stride!(stride, W => add::<W>(signal(cable), cable.amount, out));
         }
     }
-    let range = port.param.map(|_| (port.factor, port.min, port.max));
-    match bends {
-        [] => {}
-        [cable] => {
-            by_stride!(stride, W => bend::<W>(signal(cable), cable.amount, range, out));
-            return if rests { Mixed::Still } else { Mixed::Buffer };
+    if !bends.is_empty() {
+        let octaves = &mut lanes[..out.len()];
+        octaves.fill(0.0);
+        for cable in bends {
+            by_stride!(stride, W => add::<W>(signal(cable), cable.amount, octaves));
         }
-        bends => {
-            let octaves = &mut lanes[..out.len()];
-            octaves.fill(0.0);
-            for cable in bends {
-                by_stride!(stride, W => add::<W>(signal(cable), cable.amount, octaves));
-            }
-            bend::<1>(Signal::cable(octaves, 1), 1.0, None, out);
-        }
+        bend(octaves, out);
     }
-    // An inlet has no range and no interval: what is wrong with it shows in the module's output.
-    if let Some(range) = range {
-        fit(range, out);
-    }
+    fit(range, out);
     if rests { Mixed::Still } else { Mixed::Buffer }
+}
+
+/// What a parameter is brought into: times `factor`, then within the range.
+#[derive(Clone, Copy)]
+struct Range {
+    factor: f32,
+    min: f32,
+    max: f32,
+}
+
+impl Range {
+    #[inline(always)]
+    fn fit(self, sample: f32) -> f32 {
+        clamp(sample * self.factor, self.min, self.max)
+    }
+}
+
+/// A constant that one cable moves, which is what most ports are.
+#[derive(Clone, Copy)]
+struct Moved<'a> {
+    by: Signal<'a>,
+    amount: f32,
+    from: f32,
+}
+
+impl Moved<'_> {
+    /// Works out every sample; one lane feeds all `W`.
+    #[inline(always)]
+    fn write<const W: usize>(&self, out: &mut [f32], moved: impl Fn(f32) -> f32) {
+        let (frames, _) = out.as_chunks_mut::<W>();
+        if let Some(samples) = self.by.frames::<W>(frames.len()) {
+            for (out, sample) in frames.as_flattened_mut().iter_mut().zip(samples.as_flattened()) {
+                *out = moved(sample * self.amount);
+            }
+        } else if self.by.is_still() {
+            let row = self.by.lanes::<W>(0).map(|sample| moved(sample * self.amount));
+            repeat(&row, frames.as_flattened_mut());
+        } else {
+            for (frame, out) in frames.iter_mut().enumerate() {
+                *out = [moved(self.by.at(frame) * self.amount); W];
+            }
+        }
+    }
+}
+
+/// The cable is added.
+#[multiversion(targets("x86_64+avx2"))]
+fn raised<const W: usize>(cable: Moved<'_>, range: Range, out: &mut [f32]) {
+    cable.write::<W>(out, |by| range.fit(cable.from + by));
+}
+
+/// The cable, in octaves, bends.
+#[multiversion(targets("x86_64+avx2"))]
+fn bent<const W: usize>(cable: Moved<'_>, range: Range, out: &mut [f32]) {
+    cable.write::<W>(out, |by| range.fit(cable.from * exp2(by)));
 }
 
 /// Adds a cable, times its amount; one lane feeds all `W`.
@@ -119,41 +176,18 @@ fn add<const W: usize>(signal: Signal<'_>, amount: f32, out: &mut [f32]) {
     }
 }
 
-/// Bends by a cable, its amount in octaves, then brings into the range where there is one.
+/// Bends by so many octaves.
 #[multiversion(targets("x86_64+avx2"))]
-fn bend<const W: usize>(
-    signal: Signal<'_>,
-    amount: f32,
-    range: Option<(f32, f32, f32)>,
-    out: &mut [f32],
-) {
-    let (factor, min, max) = range.unwrap_or((1.0, f32::NEG_INFINITY, f32::INFINITY));
-    let (frames, _) = out.as_chunks_mut::<W>();
-    if signal.is_still() {
-        let ratios = signal.lanes::<W>(0).map(|sample| exp2(sample * amount));
-        for out in frames {
-            for lane in 0..W {
-                out[lane] = clamp(out[lane] * ratios[lane] * factor, min, max);
-            }
-        }
-    } else if let Some(samples) = signal.frames::<W>(frames.len()) {
-        for (out, sample) in frames.as_flattened_mut().iter_mut().zip(samples.as_flattened()) {
-            *out = clamp(*out * exp2(sample * amount) * factor, min, max);
-        }
-    } else {
-        for (frame, out) in frames.iter_mut().enumerate() {
-            let ratio = exp2(signal.at(frame) * amount);
-            for out in out {
-                *out = clamp(*out * ratio * factor, min, max);
-            }
-        }
+fn bend(octaves: &[f32], out: &mut [f32]) {
+    for (out, octaves) in out.iter_mut().zip(octaves) {
+        *out *= exp2(*octaves);
     }
 }
 
 #[multiversion(targets("x86_64+avx2"))]
-fn fit((factor, min, max): (f32, f32, f32), out: &mut [f32]) {
+fn fit(range: Range, out: &mut [f32]) {
     for out in out {
-        *out = clamp(*out * factor, min, max);
+        *out = range.fit(*out);
     }
 }
 

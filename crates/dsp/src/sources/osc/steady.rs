@@ -1,5 +1,7 @@
 //! Saws and triangles that turn evenly.
 
+use std::hint::black_box;
+
 use multiversion::multiversion;
 
 use crate::FRAMES_MAX;
@@ -38,19 +40,15 @@ pub(super) fn steady<const W: usize, const TRIANGLE: bool>(
         }
     }
     wave[PLAIN..].copy_within(before.., 0);
-    let mut later = Later {
-        out: &mut out[before..],
-        lacks: &lacks[before..],
-        plain: &mut wave[PLAIN + DELAY - before..],
-    };
-    // As many lanes at once as make one vector.
-    match W {
-        16 => {
-            go_on::<W, 8, TRIANGLE>(&mut turning[PHASE], &turns, &mut later, 0);
-            go_on::<W, 8, TRIANGLE>(&mut turning[PHASE], &turns, &mut later, 8);
-        }
-        _ => go_on::<W, W, TRIANGLE>(&mut turning[PHASE], &turns, &mut later, 0),
-    }
+    let mut phase = turning[PHASE];
+    go_on::<W, TRIANGLE>(&mut phase, &turns, &lacks[before..], &mut out[before..]);
+    go_on::<W, TRIANGLE>(
+        &mut phase,
+        &turns,
+        &[[0.0; W]; DELAY],
+        &mut wave[PLAIN + DELAY - before..],
+    );
+    turning[PHASE] = phase;
     wave[TAIL..PLAIN].copy_from_slice(&lacks[frames..frames + TAPS]);
     turning[TURN] = turns;
     turning[HIGH] = [NO_PULSE; W];
@@ -82,46 +80,28 @@ fn beyond<const TRIANGLE: bool>(phase: u32) -> u32 {
     if TRIANGLE { corner(phase) >> 1 } else { phase.wrapping_add(HALF) }
 }
 
-/// What comes of the phases from here on: what comes out, with what it lacks, and what comes out
-/// later.
-struct Later<'a, const W: usize> {
-    out: &'a mut [[f32; W]],
-    lacks: &'a [[f32; W]],
-    plain: &'a mut [[f32; W]],
-}
-
-/// `N` voices from `first` on through what comes out with what it lacks, and then through what
-/// comes out later.
+/// The wave at the phases from here on, with what it lacks.
 #[inline(always)]
-fn go_on<const W: usize, const N: usize, const TRIANGLE: bool>(
-    phases: &mut [u32; W],
+fn go_on<const W: usize, const TRIANGLE: bool>(
+    phase: &mut [u32; W],
     turns: &[u32; W],
-    later: &mut Later<'_, W>,
-    first: usize,
+    lacks: &[[f32; W]],
+    out: &mut [[f32; W]],
 ) {
-    let lanes = first..first + N;
-    let (mut phase, mut turn) = ([0; N], [0; N]);
-    phase.copy_from_slice(&phases[lanes.clone()]);
-    turn.copy_from_slice(&turns[lanes.clone()]);
-    let mut next = || {
-        let mut row = [0.0; N];
-        for lane in 0..N {
-            row[lane] = if TRIANGLE { fold(phase[lane]) } else { half_turns(phase[lane]) };
-            phase[lane] = phase[lane].wrapping_add(turn[lane]);
+    // Known to nobody but us, so that no compiler takes the frames side by side instead of the
+    // voices, and turns all of it round for that.
+    let nothing = black_box(0);
+    let mut now = *phase;
+    for (out, lacks) in out.iter_mut().zip(lacks) {
+        let mut row = [0.0; W];
+        for lane in 0..W {
+            row[lane] = if TRIANGLE { fold(now[lane]) } else { half_turns(now[lane]) };
+            row[lane] += lacks[lane];
+            now[lane] = (now[lane] ^ nothing).wrapping_add(turns[lane]);
         }
-        row
-    };
-    for (out, lacks) in later.out.iter_mut().zip(later.lacks) {
-        let mut row = next();
-        for lane in 0..N {
-            row[lane] += lacks[first + lane];
-        }
-        out[lanes.clone()].copy_from_slice(&row);
+        *out = row;
     }
-    for plain in later.plain.iter_mut() {
-        plain[lanes.clone()].copy_from_slice(&next());
-    }
-    phases[lanes].copy_from_slice(&phase);
+    *phase = now;
 }
 
 /// One voice that turns evenly.

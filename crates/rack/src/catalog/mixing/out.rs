@@ -37,8 +37,9 @@ fn render(panel: &mut Panel<'_>) {
     let signals = panel.signals;
     let [left, right, ..] = &mut panel.outlets;
     if !(panel.connected >> LEFT & 1 == 1 || panel.connected >> RIGHT & 1 == 1) {
-        for (frame, left) in left.iter_mut().enumerate() {
-            *left = signals[IN].at(frame);
+        match signals[IN].frames::<1>(left.len()) {
+            Some(middle) => left.copy_from_slice(middle.as_flattened()),
+            None => left.fill(signals[IN].at(0)),
         }
         if panel.channels == 1 {
             right.fill(0.0);

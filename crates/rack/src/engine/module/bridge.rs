@@ -48,13 +48,7 @@ pub(super) fn cross(
 
 /// Lets the last samples of all outlets run out in a straight line: `left` of `total` frames are
 /// still to come.
-pub(super) fn decay(
-    place: &Place,
-    last: &[f32],
-    outlets: &mut Outlets,
-    left: u32,
-    total: u32,
-) {
+pub(super) fn decay(place: &Place, last: &[f32], outlets: &mut Outlets, left: u32, total: u32) {
     let mut first = 0;
     for (page, outlet) in outlets.iter_mut().zip(place.outlets()) {
         let last = &last[first..first + outlet.stride];
