@@ -157,13 +157,17 @@ impl<const W: usize> Adsr<'_, W> {
     fn obey(&mut self, inputs: &Inputs<'_>, frame: usize) {
         if let Some(gate) = inputs.gate {
             let now = gate.lanes::<W>(frame);
+            let mut edges = [0; W];
             for lane in 0..W {
-                if (now[lane] > 0.0) != (self.level[CABLE][lane] > 0.0) {
+                edges[lane] = u32::from((now[lane] > 0.0) != (self.level[CABLE][lane] > 0.0));
+            }
+            self.level[CABLE] = now;
+            if !are_zero(&edges) {
+                for lane in (0..W).filter(|lane| edges[*lane] != 0) {
                     self.stage[ASKED][lane] = GATE;
                     self.level[ASKED_LEVEL][lane] = clamp(now[lane], 0.0, 1.0);
                 }
             }
-            self.level[CABLE] = now;
         }
         if are_zero(&self.stage[ASKED]) {
             return;
@@ -219,16 +223,17 @@ impl<const W: usize> Adsr<'_, W> {
 
     /// Ends the stages that end with the last frame of `out`, each exactly at its goal.
     fn arrive(&mut self, inputs: &Inputs<'_>, frame: usize, out: &mut [[f32; W]]) {
-        let last = out.len() - 1;
+        let (last, run) = (out.len() - 1, out.len() as u32);
+        let mut arrived = [0; W];
         for lane in 0..W {
             let left = &mut self.stage[LEFT][lane];
-            if *left == 0 {
-                continue;
-            }
-            *left -= (*left).min(out.len() as u32);
-            if *left > 0 {
-                continue;
-            }
+            arrived[lane] = u32::from(*left > 0 && *left <= run);
+            *left = left.saturating_sub(run);
+        }
+        if are_zero(&arrived) {
+            return;
+        }
+        for lane in (0..W).filter(|lane| arrived[*lane] != 0) {
             let velocity = self.level[VELOCITY][lane];
             let held = velocity * lane_of::<W>(inputs.sustain, frame + last, lane);
             let goal = match self.stage[STAGE][lane] {

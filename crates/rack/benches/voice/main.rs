@@ -8,10 +8,12 @@
 //! asserted.
 
 mod fundsp;
+mod fused;
 mod ours;
 mod scsynth;
 
 use fundsp::Graphs;
+use fused::Fused;
 use ours::{Played, one_voice, players, with_out};
 use segue_sys::clock::process_cpu_ns;
 
@@ -115,8 +117,21 @@ fn one<'a>() -> Vec<Row<'a>> {
     rows
 }
 
+/// What the machine could do at most.
+fn limit<'a>(voices: usize, moved: bool) -> Row<'a> {
+    let mut fused = Fused::new(voices, moved);
+    fused.render(BLOCKS_PER_SECOND / 2);
+    let seconds = 0.5;
+    let speed = Box::new(move || {
+        let took = took(seconds, |blocks| fused.render(blocks));
+        assert!(fused.peak > 1e-3, "what is measured is silent");
+        Some(seconds / took)
+    });
+    Row { name: "one loop by hand, no cables".to_string(), voices, speed }
+}
+
 fn many<'a>(what: &str, moved: bool) -> Vec<Row<'a>> {
-    let mut rows = vec![ours(256, moved)];
+    let mut rows = vec![ours(256, moved), limit(256, moved)];
     rows.extend(match what {
         "moved" => peers(256, moved, &["moved kr", "moved ar"]),
         _ => peers(256, moved, &["fixed kr", "fixed ar"]),

@@ -5,7 +5,7 @@
 
 use multiversion::multiversion;
 use segue_dsp::by_stride;
-use segue_dsp::math::{clamp, exp2};
+use segue_dsp::math::{clamp, interval};
 use segue_dsp::ramp::Ramp;
 use segue_dsp::signal::{Signal, repeat};
 
@@ -84,19 +84,20 @@ pub(super) fn mix(
             by_stride!(stride, W => add::<W>(signal(cable), cable.amount, out));
         }
     }
-    if !bends.is_empty() {
+    if bends.is_empty() {
+        fit(range, out);
+    } else {
         let octaves = &mut lanes[..out.len()];
         octaves.fill(0.0);
         for cable in bends {
             by_stride!(stride, W => add::<W>(signal(cable), cable.amount, octaves));
         }
-        bend(octaves, out);
+        bend(octaves, range, out);
     }
-    fit(range, out);
     if rests { Mixed::Still } else { Mixed::Buffer }
 }
 
-/// What a parameter is brought into: times `factor`, then within the range.
+/// What a parameter is brought into: times `factor`, bent, then within the range.
 #[derive(Clone, Copy)]
 struct Range {
     factor: f32,
@@ -108,6 +109,12 @@ impl Range {
     #[inline(always)]
     fn fit(self, sample: f32) -> f32 {
         clamp(sample * self.factor, self.min, self.max)
+    }
+
+    /// What stands at `sample`, bent by so many octaves.
+    #[inline(always)]
+    fn bend(self, sample: f32, octaves: f32) -> f32 {
+        clamp(sample * self.factor * interval(octaves), self.min, self.max)
     }
 }
 
@@ -148,7 +155,7 @@ fn raised<const W: usize>(cable: Moved<'_>, range: Range, out: &mut [f32]) {
 /// The cable, in octaves, bends.
 #[multiversion(targets("x86_64+avx2"))]
 fn bent<const W: usize>(cable: Moved<'_>, range: Range, out: &mut [f32]) {
-    cable.write::<W>(out, |by| range.fit(cable.from * exp2(by)));
+    cable.write::<W>(out, |by| range.bend(cable.from, by));
 }
 
 /// Adds a cable, times its amount; one lane feeds all `W`.
@@ -178,9 +185,9 @@ fn add<const W: usize>(signal: Signal<'_>, amount: f32, out: &mut [f32]) {
 
 /// Bends by so many octaves.
 #[multiversion(targets("x86_64+avx2"))]
-fn bend(octaves: &[f32], out: &mut [f32]) {
+fn bend(octaves: &[f32], range: Range, out: &mut [f32]) {
     for (out, octaves) in out.iter_mut().zip(octaves) {
-        *out *= exp2(*octaves);
+        *out = range.bend(*out, *octaves);
     }
 }
 

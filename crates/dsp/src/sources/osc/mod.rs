@@ -17,7 +17,7 @@ use self::edged::edged;
 use self::steady::steady;
 pub(crate) use self::wave::{fold, half_turns};
 use crate::FRAMES_MAX;
-use crate::math::{self, clamp, exp2, sin_pi};
+use crate::math::{self, are_zero, clamp, exp2, sin_pi};
 use crate::signal::Signal;
 use crate::sources::edge::{DELAY, TAPS};
 
@@ -208,7 +208,11 @@ impl<'a, const W: usize> Turns<'a, W> {
         let (spread, drift) = (self.inputs.spread.lanes::<W>(frame), self.inputs.drift);
         let drift = drift.lanes::<W>(frame);
         let mut ratios = [1.0; W];
-        if spread == [0.0; W] && drift == [0.0; W] {
+        let mut bits = [0; W];
+        for lane in 0..W {
+            bits[lane] = (spread[lane].to_bits() | drift[lane].to_bits()) << 1;
+        }
+        if are_zero(&bits) {
             return ratios;
         }
         let voices = self.inputs.voices;
