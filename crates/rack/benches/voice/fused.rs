@@ -118,8 +118,8 @@ fn filter<const MOVED: bool>(
     let mut level = eight.level;
     let (mut c1, mut d2, mut d3) = coefficients(&[900.0; LANES]);
     for ((saw, lacks), sum) in saw.iter().zip(lacks).zip(sum) {
-        for lane in 0..LANES {
-            level[lane] *= 0.999_9;
+        for level in &mut level {
+            *level *= 0.999_9;
         }
         if MOVED {
             let mut cutoff = [0.0; LANES];
