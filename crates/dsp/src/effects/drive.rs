@@ -33,12 +33,18 @@ pub enum Shape {
     Fold,
 }
 
-/// Rows of samples a saturator remembers: its filters, the last sample before the curve, and the
-/// last one without gain and bias.
-pub const ROWS: usize = fourfold::ROWS + 2;
+/// Rows of samples a saturator remembers: its filters, the last sample before the curve, the last
+/// one without gain and bias, the step from one curve to another, and which curve it was.
+pub const ROWS: usize = fourfold::ROWS + 4;
 
 const DRIVEN: usize = fourfold::ROWS;
 const DRY: usize = DRIVEN + 1;
+const STEP: usize = DRY + 1;
+const CURVE: usize = STEP + 1;
+
+/// What is left of the step between two curves after a frame: half of it after 3 ms at 48 kHz. It
+/// has to run out before the filters, which would let it through in three frames.
+const STEP_KEPT: f32 = 0.995;
 
 /// Frames by which a low sound comes late: 66 µs at 48 kHz. The mean of two samples is half a
 /// sample of the fourfold rate late.
@@ -73,6 +79,7 @@ impl<const W: usize> Drive<'_, W> {
         let wide = &mut wide[..frames.len()];
         let Some(filters) = self.0.first_chunk_mut() else { return };
         rise(filters, inputs.input, wide);
+        self.take_up(shape, inputs);
         match shape {
             Shape::Soft => bend(self.0, inputs, wide, keep_root, soft),
             Shape::Hard => bend(self.0, inputs, wide, keep_cut, hard),
@@ -80,6 +87,25 @@ impl<const W: usize> Drive<'_, W> {
         }
         let Some(filters) = self.0.first_chunk_mut() else { return };
         fall(filters, inputs.level, wide, frames);
+    }
+
+    /// Remembers the step if the curve is another one than before.
+    fn take_up(&mut self, shape: Shape, inputs: &Inputs<'_>) {
+        let before = match self.0[CURVE][0] as u32 {
+            1 => Shape::Soft,
+            2 => Shape::Hard,
+            3 => Shape::Fold,
+            _ => shape,
+        };
+        self.0[CURVE] = [1.0 + f32::from(shape as u8); W];
+        if before == shape {
+            return;
+        }
+        let (bias, mix) = (inputs.bias.lanes::<W>(0), inputs.mix.lanes::<W>(0));
+        for lane in 0..W {
+            let bent = |shape| curve(shape, self.0[DRIVEN][lane]) - curve(shape, bias[lane]);
+            self.0[STEP][lane] += mix[lane] * (bent(before) - bent(shape));
+        }
     }
 
     /// Ends tails that nobody can hear. To be called at the end of each block, which is the same
@@ -112,7 +138,7 @@ fn bend<const W: usize>(
     mean: impl Fn((f32, f32), (f32, f32)) -> f32,
 ) {
     let (mut driven, mut dry) = (state[DRIVEN], state[DRY]);
-    let (mut kept, mut silence) = ([0.0; W], [0.0; W]);
+    let (mut kept, mut silence, mut step) = ([0.0; W], [0.0; W], state[STEP]);
     for lane in 0..W {
         kept[lane] = keep(driven[lane]);
     }
@@ -132,11 +158,15 @@ fn bend<const W: usize>(
                 let known = keep(next);
                 let bent = mean((driven[lane], kept[lane]), (next, known)) - silence[lane];
                 let plain = 0.5 * (dry[lane] + x);
-                sample[lane] = mix[lane] * bent + (1.0 - mix[lane]) * plain;
+                sample[lane] = mix[lane] * bent + (1.0 - mix[lane]) * plain + step[lane];
                 (driven[lane], kept[lane], dry[lane]) = (next, known, x);
             }
         }
+        for step in &mut step {
+            *step *= STEP_KEPT;
+        }
     }
+    state[STEP] = step;
     state[DRIVEN] = driven;
     state[DRY] = dry;
 }
@@ -156,6 +186,15 @@ fn fall<const W: usize>(
         }
     }
     *filters = now;
+}
+
+/// The curve itself.
+fn curve(shape: Shape, x: f32) -> f32 {
+    match shape {
+        Shape::Soft => x / root(1.0 + x * x),
+        Shape::Hard => clamp(x, -1.0, 1.0),
+        Shape::Fold => sin(x),
+    }
 }
 
 #[inline(always)]

@@ -103,7 +103,7 @@ pub(crate) struct Kind {
     /// Whether its outlets are numbers as long as its state is sound: then the last frame of a
     /// block tells.
     pub(crate) bounded: Bounded,
-    /// Whether a choice that changes is bridged, so that its step is not heard.
+    /// Whether a choice that changes is bridged and coming back a fade, so that no step is heard.
     pub(crate) bridged: bool,
 }
 

@@ -9,7 +9,7 @@ use crate::sources::edge::{self, DELAY, TAPS};
 use crate::sources::osc::wave::{HALF, corner, fold, half_turns, value, width_turns};
 use crate::sources::osc::way::{Way, round_all};
 use crate::sources::osc::{
-    HIGH, Inputs, NO_PULSE, PHASE, PLAIN, SYNC, Shape, TAIL, TURN, Turning, Turns, Wave, turn,
+    HIGH, Inputs, NO_PULSE, PHASE, PLAIN, SYNC, Shape, TAIL, TURN, Turning, Turns, Wave, mark, turn,
 };
 
 /// What lies between the frames of a stretch, and what comes of it.
@@ -97,7 +97,7 @@ fn smooth<const W: usize>(
             round_all(shape, &[*now, last, [0; W], [0; W], [0; W]], &mut stretch.lacks[frame..]);
         }
     }
-    turning[HIGH] = [NO_PULSE; W];
+    turning[HIGH] = [mark(shape); W];
 }
 
 /// High for `width` of the period from phase 0 on, around 0.
@@ -174,7 +174,7 @@ fn synced<const W: usize>(
             let way = Way { phase, last: turned, shift };
             way.round(shape, (was, high), lacks, lane);
             stretch.plain[DELAY + frame][lane] = value(shape, phase, width[lane], high);
-            turning[HIGH][lane] = high;
+            turning[HIGH][lane] = if shape == Shape::Square { high } else { mark(shape) };
             turning[PHASE][lane] = phase;
         }
         wave[SYNC] = now;

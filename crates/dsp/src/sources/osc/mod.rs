@@ -16,6 +16,7 @@ use multiversion::multiversion;
 use self::edged::edged;
 use self::steady::steady;
 pub(crate) use self::wave::{fold, half_turns};
+use self::wave::{value, width_turns};
 use crate::FRAMES_MAX;
 use crate::math::{self, are_zero, clamp, exp2, sin_pi};
 use crate::signal::Signal;
@@ -60,11 +61,28 @@ const TURN: usize = 1;
 const HIGH: usize = 2;
 const CHANCE: usize = 3;
 
-/// Where the pulse was: low (0), high (1), or no pulse was played.
+/// From here on it does not say where the pulse was, low (0) or high (1), but what was played.
 const NO_PULSE: u32 = 2;
 
-/// Nor anything else with edges, so that nothing is under way.
-const NO_EDGES: u32 = 3;
+/// Nothing with edges, so that nothing is under way.
+const NO_EDGES: u32 = NO_PULSE + 3;
+
+/// What stands where the pulse would, after a shape that is none.
+fn mark(shape: Shape) -> u32 {
+    match shape {
+        Shape::Saw | Shape::Square => NO_PULSE,
+        Shape::Triangle => NO_PULSE + 1,
+        Shape::Sine => NO_PULSE + 2,
+    }
+}
+
+/// The shape whose last frames are under way.
+fn under_way(high: u32) -> Option<Shape> {
+    if high < NO_PULSE {
+        return Some(Shape::Square);
+    }
+    [Shape::Saw, Shape::Triangle, Shape::Sine].into_iter().find(|shape| mark(*shape) == high)
+}
 
 const DRIFT: usize = 0;
 const SLOPE: usize = 1;
@@ -128,11 +146,11 @@ impl<const W: usize> Osc<'_, W> {
     /// The next `out.len() / W` frames, at most 64. `[audio]`
     pub fn render(&mut self, shape: Shape, inputs: &Inputs<'_>, out: &mut [f32]) {
         let (frames, _) = out.as_chunks_mut::<W>();
-        if shape == Shape::Sine && inputs.sync.is_none() {
-            if self.turning[HIGH] != [NO_EDGES; W] {
-                self.turning[HIGH] = [NO_EDGES; W];
-                self.wave[TAIL..].fill([0.0; W]);
-            }
+        let now = (shape != Shape::Sine || inputs.sync.is_some()).then_some(shape);
+        if under_way(self.turning[HIGH][0]) != now {
+            self.take_up(now, inputs);
+        }
+        if now.is_none() {
             sine(self.turning, self.wave, inputs, frames);
         } else if matches!(shape, Shape::Saw | Shape::Triangle) && inputs.is_steady() {
             if shape == Shape::Saw {
@@ -142,6 +160,27 @@ impl<const W: usize> Osc<'_, W> {
             }
         } else {
             edged(self.turning, self.wave, shape, inputs, frames);
+        }
+    }
+}
+
+impl<const W: usize> Osc<'_, W> {
+    /// Another shape from here on. What comes late would be the last frames of the shape before,
+    /// so they are made up as if this one had always been played; nothing was before the first.
+    fn take_up(&mut self, shape: Option<Shape>, inputs: &Inputs<'_>) {
+        self.turning[HIGH] = [NO_EDGES; W];
+        self.wave[TAIL..].fill([0.0; W]);
+        let Some(shape) = shape else { return };
+        let width = inputs.width.lanes::<W>(0);
+        for (row, ago) in self.wave[PLAIN..].iter_mut().zip((1..=DELAY as u32).rev()) {
+            for lane in 0..W {
+                let gone = self.turning[TURN][lane].wrapping_mul(ago);
+                let phase = self.turning[PHASE][lane].wrapping_sub(gone);
+                let high = u32::from(phase < width_turns(width[lane]));
+                if gone != 0 {
+                    row[lane] = value(shape, phase, width[lane], high);
+                }
+            }
         }
     }
 }

@@ -9,7 +9,7 @@ use crate::sources::edge::{DELAY, TAPS};
 use crate::sources::osc::wave::{HALF, corner, fold, half_turns};
 use crate::sources::osc::way::Way;
 use crate::sources::osc::{
-    HIGH, Inputs, NO_PULSE, PHASE, PLAIN, Shape, TAIL, TURN, Turning, Turns, Wave,
+    HIGH, Inputs, PHASE, PLAIN, Shape, TAIL, TURN, Turning, Turns, Wave, mark,
 };
 
 /// A saw or triangle that turns evenly: where its edges are is known beforehand. The same bits as
@@ -51,7 +51,7 @@ pub(super) fn steady<const W: usize, const TRIANGLE: bool>(
     turning[PHASE] = phase;
     wave[TAIL..PLAIN].copy_from_slice(&lacks[frames..frames + TAPS]);
     turning[TURN] = turns;
-    turning[HIGH] = [NO_PULSE; W];
+    turning[HIGH] = [mark(shape); W];
 }
 
 /// Whether a voice may have an edge in so many frames (at most 64); `last` is what it turned by to

@@ -22,7 +22,7 @@ use crate::engine::agenda::AGENDA_CAPACITY;
 use crate::plan::Plan;
 
 /// Begins every state; counts up with every change of layout or meaning.
-pub(super) const MAGIC: u64 = 0x5345_4755_4500_0002;
+pub(super) const MAGIC: u64 = 0x5345_4755_4500_0003;
 
 /// Most types have no more ports than this, and less to be prepared for them.
 pub(super) const PORTS_FEW: usize = 8;
@@ -94,7 +94,7 @@ pub(super) struct ModuleHead {
     /// What the gate was moved to last.
     pub(super) level: f32,
     pub(super) bypassed: u32,
-    /// Frames of the decay into a bypass still to come.
+    /// Frames still to come of the decay into a bypass, or of the fade out of one.
     pub(super) fade_left: u32,
     /// Gates that wait.
     pub(super) waiting: u32,

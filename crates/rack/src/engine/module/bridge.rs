@@ -1,4 +1,4 @@
-//! What carries an outlet over a step: into a bypass, and from one choice to the next.
+//! What carries an outlet over a step: into a bypass and out of it, and from one choice to the next.
 
 use segue_dsp::by_stride;
 
@@ -63,6 +63,31 @@ pub(super) fn decay(place: &Place, last: &[f32], outlets: &mut Outlets, left: u3
             }
         }
     }
+}
+
+/// Lets all outlets come back in a straight line: `fade_left` frames of it are still to come.
+pub(super) fn rise(
+    place: &Place,
+    parts: &mut Parts<'_>,
+    outlets: &mut Outlets,
+    (from, to): (usize, usize),
+    scene: &Scene<'_>,
+) {
+    for (page, outlet) in outlets.iter_mut().zip(place.outlets()) {
+        if outlet.page.is_none() {
+            continue;
+        }
+        let mut left = parts.head.fade_left;
+        for frame in page[from * outlet.stride..to * outlet.stride].chunks_exact_mut(outlet.stride)
+        {
+            let gain = 1.0 - left as f32 / scene.bypass_frames as f32;
+            left = left.saturating_sub(1);
+            for out in frame {
+                *out *= gain;
+            }
+        }
+    }
+    parts.head.fade_left = parts.head.fade_left.saturating_sub((to - from) as u32);
 }
 
 /// Keeps the last frame of all outlets, which is the first of those that rest.

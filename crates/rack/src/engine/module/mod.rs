@@ -10,14 +10,15 @@ use segue_dsp::ramp::Ramp;
 use segue_dsp::signal::repeat;
 use zerocopy::{FromBytes, IntoBytes};
 
-use self::bridge::{cross, decay, remember};
+use self::bridge::{cross, decay, remember, rise};
 use self::stretch::stretch;
 use crate::BLOCK_FRAMES;
 use crate::catalog::{ModuleSpec, PORTS_MAX, Told, state_of, words_of};
 use crate::engine::cables::{Cables, Outlets};
 use crate::engine::layout::{ModuleHead, Place, QUEUE, Tally};
 
-/// Time in which the outlets of a bypassed module decay, ms.
+/// Time in which the outlets of a bypassed module decay, and those of one that comes back fade in,
+/// ms.
 pub(super) const BYPASS_MS: f32 = 5.0;
 
 /// Time over which the step of a changed choice is bridged, ms.
@@ -133,7 +134,7 @@ pub(super) fn bypass(place: &Place, words: &mut [u64], frames: u32) {
 }
 
 /// Brings a module back, as new but for what it was set to. `[audio]`
-pub(super) fn revive(place: &Place, words: &mut [u64]) {
+pub(super) fn revive(place: &Place, words: &mut [u64], frames: u32) {
     let parts = parts(place, words);
     if parts.head.bypassed != 0 {
         parts.head.bypassed = 0;
@@ -141,6 +142,7 @@ pub(super) fn revive(place: &Place, words: &mut [u64]) {
         parts.head.waiting = 0;
         parts.head.bridge_left = 0;
         parts.head.steps = 0;
+        parts.head.fade_left = if place.kind.bridged { frames } else { 0 };
         parts.last.fill(0.0);
         (place.kind.reset)(&place.build, parts.state);
     }
@@ -177,6 +179,7 @@ pub(super) fn play(
             (place.kind.reset)(&place.build, parts.state);
             let frames = BLOCK_FRAMES as u32;
             decay(place, parts.last, outlets, frames, frames);
+            parts.head.fade_left = if place.kind.bridged { scene.bypass_frames } else { 0 };
         }
         let still = if sound { still } else { 0 };
         remember(place, parts.last, outlets, still);
@@ -271,12 +274,16 @@ fn stretches(
         }
         let still = stretch(place, parts, cables, outlets, (at, to), scene);
         let bridging = place.bridged && (parts.head.steps != 0 || parts.head.bridge_left > 0);
-        if at == 0 && to == BLOCK_FRAMES && !bridging {
+        let fading = parts.head.fade_left > 0;
+        if at == 0 && to == BLOCK_FRAMES && !bridging && !fading {
             return still;
         }
         fill(place, outlets, still, (at, to));
         if bridging {
             cross(place, parts, outlets, (at, to), scene);
+        }
+        if fading {
+            rise(place, parts, outlets, (at, to), scene);
         }
         at = to;
         if at == BLOCK_FRAMES {

@@ -364,7 +364,8 @@ impl Rack {
             }
             Action::Revive { module } => {
                 if let Some(place) = self.layout.modules.get(usize::from(module)) {
-                    module::revive(place, &mut self.arena[place.words.clone()]);
+                    let fade = frames(BYPASS_MS, self.desk.rate);
+                    module::revive(place, &mut self.arena[place.words.clone()], fade);
                 }
             }
         }
