@@ -2,14 +2,15 @@
 //!
 //! *Source*: S43, a "5 ms" smoothing done once a block jumped 70 % at the first edge.
 
+use multiversion::multiversion;
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
-/// The state of one smoothed value. After `frames` frames it is exactly at its target.
+/// The state of one smoothed value: where it is follows from how far it still has to go, so that
+/// it arrives exactly, however many steps that takes.
 #[derive(Clone, Copy, Debug, FromBytes, IntoBytes, KnownLayout, Immutable)]
 #[repr(C)]
 pub struct Ramp {
     // Double precision: a step of a minute-long ramp is far below what f32 can add to 440.
-    current: f64,
     step: f64,
     target: f32,
     left: u32,
@@ -18,24 +19,20 @@ pub struct Ramp {
 impl Ramp {
     /// At rest at `value`. `[any]`
     pub fn at(value: f32) -> Ramp {
-        Ramp { current: f64::from(value), step: 0.0, target: value, left: 0 }
+        Ramp { step: 0.0, target: value, left: 0 }
     }
 
     /// Sets out for `target`, to be there after `frames` frames; none: at once. `[audio]`
     pub fn glide_to(&mut self, target: f32, frames: u32) {
+        let way = f64::from(target) - self.after(0);
+        self.step = if frames == 0 { 0.0 } else { way / f64::from(frames) };
         self.target = target;
         self.left = frames;
-        if frames == 0 {
-            self.current = f64::from(target);
-            self.step = 0.0;
-        } else {
-            self.step = (f64::from(target) - self.current) / f64::from(frames);
-        }
     }
 
     /// Where it is. `[any]`
     pub fn value(&self) -> f32 {
-        self.current as f32
+        self.after(0) as f32
     }
 
     /// Where it is going. `[any]`
@@ -51,19 +48,27 @@ impl Ramp {
     /// One frame on. `[audio]`
     #[inline]
     pub fn advance(&mut self) -> f32 {
-        if self.left > 0 {
-            self.left -= 1;
-            self.current =
-                if self.left == 0 { f64::from(self.target) } else { self.current + self.step };
-        }
-        self.current as f32
+        self.left = self.left.saturating_sub(1);
+        self.value()
     }
 
     /// The next frames of it. `[audio]`
     pub fn fill(&mut self, out: &mut [f32]) {
-        for sample in out {
-            *sample = self.advance();
-        }
+        fill(self, out);
+        self.left = self.left.saturating_sub(out.len() as u32);
+    }
+
+    /// Where it is in so many frames.
+    #[inline(always)]
+    fn after(&self, frames: u32) -> f64 {
+        f64::from(self.target) - self.step * f64::from(self.left.saturating_sub(frames))
+    }
+}
+
+#[multiversion(targets("x86_64+avx2"))]
+fn fill(ramp: &Ramp, out: &mut [f32]) {
+    for (frame, out) in out.iter_mut().enumerate() {
+        *out = ramp.after(frame as u32 + 1) as f32;
     }
 }
 

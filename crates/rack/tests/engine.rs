@@ -258,8 +258,8 @@ fn a_master_that_is_no_number_is_mended_counted_and_stays_muted() {
     bench.tell(Command::now(Action::MasterMute { on: true }));
     bench.left(20);
     let mut state = bench.rack.state().to_vec();
-    let gain = state.iter_mut().find(|word| **word == 1.75_f64.to_bits()).unwrap();
-    *gain = f64::NAN.to_bits();
+    let gain = state.iter_mut().find(|word| **word == u64::from(1.75_f32.to_bits())).unwrap();
+    *gain = u64::from(f32::NAN.to_bits());
     bench.rack.restore(&state).unwrap();
     assert!(bench.left(20).iter().all(|sample| *sample == 0.0));
     let notes = bench.rack.notes();

@@ -7,6 +7,7 @@
 //! counts: on shared processors the worse ones tell of the neighbours. Figures are printed, never
 //! asserted.
 
+mod commands;
 mod fundsp;
 mod fused;
 mod ours;
@@ -40,6 +41,25 @@ fn main() {
         patch("the demo", 1, include_str!("../../../../patches/demo.toml")),
     ];
     table("other racks", others, &only);
+    knobs(&only);
+}
+
+/// What a block costs that takes up commands, knobs still gliding from those before it.
+fn knobs(only: &str) {
+    let title = "commands in every block, 256 voices";
+    if !title.contains(only) {
+        return;
+    }
+    println!("\n{title:56} {:>9} {:>9} {:>9}", "us", "more", "of a block");
+    let patch = players(256, false);
+    let block_us = 1e6 / BLOCKS_PER_SECOND as f64;
+    let quiet = commands::block_us(&patch, 0, 1);
+    for (count, frames) in [(0, 1), (64, 1), (commands::MOST, 1), (commands::MOST, 8)] {
+        let us = commands::block_us(&patch, count, frames);
+        let name = format!("{count} due at {frames} different frames");
+        let share = (us - quiet) / block_us * 100.0;
+        println!("{name:56} {us:9.1} {:9.1} {share:8.1} %", us - quiet);
+    }
 }
 
 /// Measures the rows in turn and prints what each came to, the first against the others.

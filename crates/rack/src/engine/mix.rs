@@ -69,7 +69,9 @@ pub(super) fn mix(
         }
         return if rests { Mixed::Still } else { Mixed::Buffer };
     }
-    if moving {
+    if moving && stride == 1 {
+        ramp.fill(out);
+    } else if moving {
         for frame in out.chunks_exact_mut(stride) {
             frame.fill(ramp.advance());
         }
