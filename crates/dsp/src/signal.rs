@@ -72,6 +72,12 @@ impl<'a> Signal<'a> {
         moves.then(|| self.samples.as_chunks::<W>().0.get(..count)).flatten()
     }
 
+    /// All lanes of one frame after the other, however it lies. `[audio]`
+    #[inline(always)]
+    pub fn every<const W: usize>(self) -> impl Iterator<Item = [f32; W]> {
+        (0..).map(move |frame| self.lanes::<W>(frame))
+    }
+
     /// All lanes of a frame; one lane feeds all `W`. `[audio]`
     #[inline(always)]
     pub fn lanes<const W: usize>(self, frame: usize) -> [f32; W] {

@@ -115,10 +115,14 @@ fn run<'c, const W: usize, const C: usize>(
     mix: impl Fn(f32, f32, f32, f32) -> f32,
 ) {
     let before = *state;
-    let seen = pass::<W, C>(state, input, &pick, out, &mix, |x| x);
+    let (frames, _) = out.as_chunks_mut::<W>();
+    let seen = match input.frames::<W>(frames.len()) {
+        Some(input) => pass(state, input.iter().copied(), &pick, frames, &mix, |x| x),
+        None => pass(state, input.every::<W>(), &pick, frames, &mix, |x| x),
+    };
     if seen & BENT != 0 {
         *state = before;
-        pass::<W, C>(state, input, &pick, out, &mix, saturate);
+        pass(state, input.every::<W>(), &pick, frames, &mix, saturate);
     }
 }
 
@@ -126,18 +130,16 @@ fn run<'c, const W: usize, const C: usize>(
 #[inline(always)]
 fn pass<'c, const W: usize, const C: usize>(
     state: &mut [[f32; W]; ROWS],
-    input: Signal<'_>,
+    input: impl Iterator<Item = [f32; W]>,
     pick: &impl Fn(usize) -> &'c Coefficients<C>,
-    out: &mut [f32],
+    out: &mut [[f32; W]],
     mix: &impl Fn(f32, f32, f32, f32) -> f32,
     rails: impl Fn(f32) -> f32,
 ) -> u32 {
     let [mut first, mut second] = *state;
     let mut seen = [0_u32; W];
-    let (frames, _) = out.as_chunks_mut::<W>();
-    for (frame, out) in frames.iter_mut().enumerate() {
+    for (frame, (out, x)) in out.iter_mut().zip(input).enumerate() {
         let c = pick(frame);
-        let x = input.lanes::<W>(frame);
         for lane in 0..W {
             let (c1, d2) = (c.c1[lane % C], c.d2[lane % C]);
             let (d3, k) = (c.d3[lane % C], c.k[lane % C]);
