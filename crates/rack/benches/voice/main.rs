@@ -7,7 +7,7 @@
 //! counts: on shared processors the worse ones tell of the neighbours. Figures are printed, never
 //! asserted.
 
-mod commands;
+mod costs;
 mod fundsp;
 mod fused;
 mod ours;
@@ -36,12 +36,26 @@ fn main() {
     table("256 voices: saw, svf, adsr; cutoff moved each sample", many("moved", true), &only);
     let linear = [16, 64, 256, 1_024].map(|voices| ours(voices, false));
     table("fixed cutoff, by number of voices", linear.into(), &only);
+    memory(&only);
     let others = vec![
         patch("osc with 16 voices, one envelope", 16, &unison()),
         patch("the demo", 1, include_str!("../../../../patches/demo.toml")),
     ];
     table("other racks", others, &only);
     knobs(&only);
+}
+
+/// How much state there is, which is what a standby copies and hashes.
+fn memory(only: &str) {
+    let title = "state, by number of voices";
+    if !title.contains(only) {
+        return;
+    }
+    println!("\n{title:56} {:>9} {:>9}", "bytes", "a voice");
+    for voices in [16, 64, 256, 1_024] {
+        let bytes = costs::state_bytes(&players(voices, false));
+        println!("{:56} {bytes:9} {:9}", format!("{voices} voices"), bytes / voices);
+    }
 }
 
 /// What a block costs that takes up commands, knobs still gliding from those before it.
@@ -53,9 +67,9 @@ fn knobs(only: &str) {
     println!("\n{title:56} {:>9} {:>9} {:>9}", "us", "more", "of a block");
     let patch = players(256, false);
     let block_us = 1e6 / BLOCKS_PER_SECOND as f64;
-    let quiet = commands::block_us(&patch, 0, 1);
-    for (count, frames) in [(0, 1), (64, 1), (commands::MOST, 1), (commands::MOST, 8)] {
-        let us = commands::block_us(&patch, count, frames);
+    let quiet = costs::block_us(&patch, 0, 1);
+    for (count, frames) in [(0, 1), (64, 1), (costs::MOST, 1), (costs::MOST, 8)] {
+        let us = costs::block_us(&patch, count, frames);
         let name = format!("{count} due at {frames} different frames");
         let share = (us - quiet) / block_us * 100.0;
         println!("{name:56} {us:9.1} {:9.1} {share:8.1} %", us - quiet);

@@ -1,4 +1,4 @@
-//! What commands take of a block: the most that one block takes up, wherever they are due.
+//! What else a rack costs: the commands of a block, and its state.
 
 use segue_rack::{Action, BLOCK_FRAMES, Command, OWN_SMOOTHING, Patch, Plan, Rack, Setup};
 use segue_sys::clock::thread_cpu_ns;
@@ -6,13 +6,23 @@ use segue_sys::clock::thread_cpu_ns;
 /// Commands one block takes up.
 pub(crate) const MOST: usize = 256;
 
-/// A block of the rack of `patch` that takes up `count` commands due at `frames` different frames,
-/// in microseconds: the middle of many.
-pub(crate) fn block_us(patch: &str, count: usize, frames: usize) -> f64 {
+fn build(patch: &str) -> (Plan, Rack) {
     let setup = Setup { state_bytes: 16 << 20, ..Setup::default() };
     let Ok(parsed) = Patch::parse(patch) else { panic!("not a patch:\n{patch}") };
     let Ok(plan) = Plan::compile(&parsed, &setup) else { panic!("no plan:\n{patch}") };
-    let Ok(mut rack) = Rack::new(&plan, &setup) else { panic!("no rack:\n{patch}") };
+    let Ok(rack) = Rack::new(&plan, &setup) else { panic!("no rack:\n{patch}") };
+    (plan, rack)
+}
+
+/// Bytes of state of a patch: what a standby copies and hashes.
+pub(crate) fn state_bytes(patch: &str) -> usize {
+    build(patch).1.state().len() * 8
+}
+
+/// A block of the rack of `patch` that takes up `count` commands due at `frames` different frames,
+/// in microseconds: the middle of many.
+pub(crate) fn block_us(patch: &str, count: usize, frames: usize) -> f64 {
+    let (plan, mut rack) = build(patch);
     let knobs: Vec<(u16, u16)> = (0..plan.modules().len() as u16)
         .flat_map(|module| (0..8).map(move |param| (module, param)))
         .filter(|(module, param)| {
