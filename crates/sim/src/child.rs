@@ -1,6 +1,7 @@
 //! A made-up worker process: the real worker, stepped on a processor of its own.
 
 use std::any::Any;
+use std::mem::{Discriminant, discriminant};
 use std::panic::AssertUnwindSafe;
 use std::sync::atomic::Ordering::Acquire;
 
@@ -93,6 +94,8 @@ pub struct Child {
     pub note: Option<Note>,
     /// Until then no bell wakes it.
     pub deaf_until_ns: u64,
+    /// How it was when the monitor saw it last: its process, and whether it had left a note.
+    seen: (Discriminant<Process>, bool),
     asleep: Option<Asleep>,
     pid: u32,
     ready_ns: u64,
@@ -112,6 +115,7 @@ impl Child {
             ailment,
             note: None,
             deaf_until_ns: 0,
+            seen: (discriminant(&Process::Absent), false),
             asleep: None,
             pid,
             ready_ns,
@@ -134,6 +138,16 @@ impl Child {
             last_words: self.last_words.clone(),
             note: self.note.clone(),
         }
+    }
+
+    /// Whether the monitor is woken: it has ended, stopped, gone on or left a note.
+    pub(crate) fn stirs(&self) -> bool {
+        self.seen != (discriminant(&self.process), self.note.is_some())
+    }
+
+    /// The monitor looks at it.
+    pub(crate) fn be_seen(&mut self) {
+        self.seen = (discriminant(&self.process), self.note.is_some());
     }
 
     /// Its process id.

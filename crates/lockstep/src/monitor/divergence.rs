@@ -33,15 +33,18 @@ impl Monitor {
         self.hear_joiners(seen, actions);
     }
 
-    /// The newest block that all have: samples, and the part of the state that was digested.
+    /// The blocks that all have since the last look: samples, and the part of the state that was
+    /// digested.
     fn compare_blocks(&mut self, seen: &Observation, actions: &mut Vec<Action>) {
         let Some(primary) = self.primary else { return };
-        let Some((block, _)) = seen.slots[primary].newest else { return };
-        let facts = |at: &SlotSeen| {
-            let (at_block, facts) = at.newest?;
-            (at_block == block).then_some((facts.hash, facts.digest))
-        };
-        self.judge_difference(block, &facts, seen, actions);
+        for (block, _) in &seen.slots[primary].facts {
+            let facts = |at: &SlotSeen| {
+                let (_, facts) = at.facts.iter().find(|(at, _)| at == block)?;
+                Some((facts.hash, facts.digest))
+            };
+            self.judge_difference(*block, &facts, seen, actions);
+            self.compared = self.compared.max(block + 1);
+        }
     }
 
     /// The whole state, where two or more have hashed it before the same block.
@@ -161,4 +164,64 @@ impl Monitor {
 fn state_before(block: u64, at: &SlotSeen) -> Option<u64> {
     let own = at.state_hashes.iter().flatten().find(|(at, _)| *at == block);
     own.map(|(_, hash)| *hash)
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::Shape;
+    use crate::memory::block::{self, Facts};
+    use crate::memory::slot::{Phase, Slot};
+    use crate::monitor::observe::{Child, Process, Tick, observe};
+    use crate::monitor::{Action, Config, Evidence, Monitor, State};
+    use crate::playout::Parts;
+
+    const SHAPE: Shape = Shape { slots: 2, channels: 2, rate: 48_000, state_words: 1 };
+
+    /// Publishes the blocks; `wrong` is the one that hashes to something else.
+    fn publish(place: &Slot, blocks: std::ops::Range<u64>, wrong: Option<u64>) {
+        let mut entry = vec![0; block::words(&SHAPE)];
+        for number in blocks {
+            let hash = if wrong == Some(number) { 1 } else { 0 };
+            block::put_facts(&mut entry, Facts { hash, ..Facts::default() });
+            place.write(number, 1, &entry);
+            place.publish(number + 1, number + 1, 0);
+        }
+    }
+
+    /// What a standby had wrong for one block, and right again when the monitor looked, is met.
+    #[test]
+    fn every_block_since_the_last_look_is_compared_once() {
+        let Parts { orders, slots, status, .. } = Parts::on_heap(&SHAPE).unwrap();
+        let mut monitor = Monitor::new(Config { shape: SHAPE, build: 1, lead: 4 });
+        let mut now_ns = 1;
+        let mut look = |monitor: &mut Monitor| {
+            now_ns += 1_000_000;
+            let process = Process::Running { cpu_ns: 0 };
+            let child = Child { process, pid: 1, ..Child::default() };
+            let children = vec![child.clone(), child];
+            let tick = Tick { now_ns, children, revive: 0, compared: monitor.compared() };
+            let actions = monitor.step(&observe(tick, &orders, &status, &slots));
+            crate::monitor::perform(&actions, &orders, &status, &slots);
+            actions
+        };
+        let _ = look(&mut monitor);
+        for (slot, place) in slots.iter().enumerate() {
+            assert_eq!((monitor.state(slot), orders.generation(slot)), (State::Starting, 1));
+            place.sit(1, 1);
+            place.set_phase(Phase::Lockstep);
+        }
+        let _ = look(&mut monitor);
+        assert_eq!(orders.primary(), Some(0));
+        let sealed = crate::memory::orders::Sealing { head: 0, taken: 0, sealed: 40, end: None };
+        orders.publish(sealed);
+        for (blocks, wrong) in [(0..20, None), (20..30, Some(23)), (30..40, None)] {
+            publish(&slots[0], blocks.clone(), None);
+            publish(&slots[1], blocks.clone(), wrong);
+            let killed = look(&mut monitor).iter().any(|it| matches!(it, Action::Kill { .. }));
+            assert_eq!(killed, wrong.is_some(), "{blocks:?}");
+            assert_eq!(monitor.compared(), blocks.end);
+            let evidence = monitor.guests[1].evidence.clone();
+            assert!(evidence.is_none() || evidence == Some(Evidence::Diverged(23)));
+        }
+    }
 }

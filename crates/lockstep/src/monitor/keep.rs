@@ -73,7 +73,7 @@ mod tests {
             cursor,
             suspect: 0,
             checkpoints,
-            newest: None,
+            facts: Vec::new(),
             state_hashes: Default::default(),
             begun_from: None,
             disagrees: None,

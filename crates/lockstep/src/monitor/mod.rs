@@ -21,7 +21,7 @@ pub use act::{Action, perform};
 pub use cause::{Evidence, signal_name};
 pub use driver::{DriverWatch, Loss, Move, StreamSeen, TIMER, Within};
 pub use guest::{Limits, State};
-pub use observe::{Child, Note, Observation, Process, SlotSeen, control_beat, observe};
+pub use observe::{Child, Note, Observation, Process, SlotSeen, Tick, control_beat, observe};
 
 use crate::Shape;
 use crate::memory::slot::{Crumb, Phase};
@@ -66,6 +66,10 @@ pub struct Monitor {
     moved: (u64, u64),
     /// Blocks below this somebody in lockstep has published.
     published: u64,
+    /// Blocks below this were compared.
+    compared: u64,
+    /// How long it may rest, in nanoseconds.
+    rest_ns: u64,
     /// Who of two is wrong is not known yet.
     dispute: Option<divergence::Dispute>,
     /// Verdicts that wait for somebody who is within their block.
@@ -95,6 +99,8 @@ impl Monitor {
             last_ns: None,
             moved: (0, 0),
             published: 0,
+            compared: 0,
+            rest_ns: primary::LOOK_NS,
             dispute: None,
             suspected: Vec::new(),
             caught: Vec::new(),
@@ -121,6 +127,19 @@ impl Monitor {
         self.guests[slot].state
     }
 
+    /// Blocks below this were compared: the next look need not read them. `[any]`
+    #[must_use]
+    pub fn compared(&self) -> u64 {
+        self.compared
+    }
+
+    /// How long it may rest after the last step, in nanoseconds, if nobody ends, stops or leaves a
+    /// note meanwhile: that wakes it at once. `[any]`
+    #[must_use]
+    pub fn rest_ns(&self) -> u64 {
+        self.rest_ns
+    }
+
     /// One tick. `[control]`
     #[must_use]
     pub fn step(&mut self, seen: &Observation) -> Vec<Action> {
@@ -144,6 +163,7 @@ impl Monitor {
         self.step_clear(seen, &mut actions);
         self.step_keep(seen, &mut actions);
         self.tell_slots(seen, &mut actions);
+        self.rest_ns = self.rest(seen);
         actions
     }
 

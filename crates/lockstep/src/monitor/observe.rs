@@ -66,6 +66,10 @@ impl Process {
     }
 }
 
+/// Blocks that are compared at a tick at most: the longest period anybody asks for. Who was away
+/// for longer lets the older ones go.
+const COMPARED_MAX: u64 = 64;
+
 /// A slot at a tick.
 #[derive(Clone, Debug)]
 pub struct SlotSeen {
@@ -97,8 +101,9 @@ pub struct SlotSeen {
     pub suspect: u64,
     /// The newest two checkpoints it holds, as (block, cursor).
     pub checkpoints: [Option<(u64, u64)>; 2],
-    /// The newest block that all in lockstep have, with its facts as this slot has them.
-    pub newest: Option<(u64, Facts)>,
+    /// The blocks that all in lockstep have and that were not compared yet, oldest first, with
+    /// their facts as this slot has them.
+    pub facts: Vec<(u64, Facts)>,
     /// The newest blocks before which it hashed its state, and the hashes.
     pub state_hashes: [Option<(u64, u64)>; HASHES_KEPT],
     /// From which block on it replayed, if two had agreed on the state before it.
@@ -147,23 +152,34 @@ pub struct Child {
     pub note: Option<Note>,
 }
 
-/// Looks at everything. `children` are the slots' in order. `[control]`
+/// What the host knows at a tick, beside what is in shared memory.
+#[derive(Clone, Debug, Default)]
+pub struct Tick {
+    /// Nanoseconds of the monotonic clock.
+    pub now_ns: u64,
+    /// The slots' children, in order.
+    pub children: Vec<Child>,
+    /// Slots (one bit each) somebody asked to be brought back.
+    pub revive: u64,
+    /// Blocks below this were compared: [`super::Monitor::compared`].
+    pub compared: u64,
+}
+
+/// Looks at everything. `[control]`
 #[must_use]
-pub fn observe(
-    now_ns: u64,
-    orders: &Orders,
-    status: &Status,
-    slots: &[Slot],
-    children: Vec<Child>,
-    revive: u64,
-) -> Observation {
-    let primary = orders.primary();
-    // The newest block all in lockstep have: the one whose hashes can be compared.
+pub fn observe(tick: Tick, orders: &Orders, status: &Status, slots: &[Slot]) -> Observation {
+    let Tick { now_ns, children, revive, compared } = tick;
+    let (primary, sealed) = (orders.primary(), orders.sealed());
+    // Blocks below this all in lockstep say they have. What was not sealed nobody can have.
     let common = slots
         .iter()
         .filter(|place| place.phase() == Phase::Lockstep && place.published() > 0)
-        .map(Slot::published)
-        .min();
+        .map(|place| place.published().min(sealed))
+        .min()
+        .filter(|_| primary.is_some())
+        .unwrap_or(0);
+    let fresh = compared.max(common.saturating_sub(COMPARED_MAX))..common;
+    let mut entry = vec![0; slots.first().map_or(0, Slot::entry_words)];
     let seen = slots.iter().zip(children).enumerate().map(|(slot, (place, child))| {
         let mut claims = place.areas().clone().map(|area| area.claim());
         claims.sort_by_key(|claim| std::cmp::Reverse(claim.map(|mark| mark.block)));
@@ -175,14 +191,17 @@ pub fn observe(
             generation: place.generation(),
             phase: place.phase(),
             published: place.published(),
-            proved: proved(place),
+            proved: proved(place, &mut entry),
             reached: place.reached(),
             crumb: place.crumb(),
             build: place.build(),
             cursor: place.cursor(),
             suspect: status.suspect(slot),
             checkpoints: claims.map(|claim| claim.map(|mark| (mark.block, mark.cursor))),
-            newest: primary.and(common).and_then(|common| newest(place, common - 1)),
+            facts: fresh
+                .clone()
+                .filter_map(|it| Some((it, read(place, it, &mut entry)?)))
+                .collect(),
             state_hashes: place.state_hashes(),
             begun_from: place.begun_from(),
             disagrees: place.disagrees(),
@@ -193,7 +212,7 @@ pub fn observe(
         slots: seen.collect(),
         trusted: orders.trusted().map(|(block, _)| block),
         playhead: orders.playhead(),
-        sealed: orders.sealed(),
+        sealed,
         first: orders.beginning().cursor,
         head: orders.head(),
         lateness: status.lateness(),
@@ -204,18 +223,16 @@ pub fn observe(
 }
 
 /// What a slot says it published, if the last of it is there: the word alone may be damaged.
-fn proved(place: &Slot) -> u64 {
+fn proved(place: &Slot, entry: &mut [u64]) -> u64 {
     let published = place.published();
-    match published.checked_sub(1).and_then(|last| newest(place, last)) {
+    match published.checked_sub(1).and_then(|last| read(place, last, entry)) {
         Some(_) => published,
         None => 0,
     }
 }
 
-fn newest(place: &Slot, block: u64) -> Option<(u64, Facts)> {
-    let mut entry = vec![0; place.entry_words()];
-    let facts = place.read(block, place.generation(), &mut entry)?;
-    Some((block, facts))
+fn read(place: &Slot, block: u64, entry: &mut [u64]) -> Option<Facts> {
+    place.read(block, place.generation(), entry)
 }
 
 /// How control is: the inbox tells whether it lives. `[control]`

@@ -44,7 +44,7 @@ fn absent() -> SlotSeen {
         cursor: 0,
         suspect: 0,
         checkpoints: [None; 2],
-        newest: None,
+        facts: Vec::new(),
         state_hashes: Default::default(),
         begun_from: None,
         disagrees: None,
@@ -185,7 +185,7 @@ const EVENTS: [Event; 16] = [
 fn differ(scene: &mut Scene) -> Vec<Action> {
     let facts = |hash| Facts { hash, ..Facts::default() };
     for (slot, hash) in [(0, 1), (1, 2)] {
-        scene.slots[slot].newest = Some((99, facts(hash)));
+        scene.slots[slot].facts = vec![(99, facts(hash))];
     }
     scene.slots[1].disagrees = Some(99);
     scene.step()
@@ -319,11 +319,20 @@ fn the_table_of_states_and_events_is_what_the_monitor_does() {
 fn the_times_are_those_the_monitor_keeps() {
     let (clock, none) = (Limits::new(SHAPE.block_ns(), false), Limits::new(SHAPE.block_ns(), true));
     let blocks = |ns: u64| ns / SHAPE.block_ns();
+    // All is published that is sealed, a block has just begun, and somebody looks.
+    let mut scene = Scene::new(1);
+    scene.sealed = 101;
+    scene.slots.iter_mut().for_each(|slot| (slot.published, slot.reached) = (101, 101));
+    scene.step();
+    let rest_ms = scene.monitor.rest_ns() as f64 / MS as f64;
     let said = [
         format!("{} blocks of its own processor time", blocks(clock.loop_cpu_ns)),
         format!("{} on `freewheel`", blocks(none.loop_cpu_ns)),
         format!("has work and does none for {} s", clock.starved_ns / (1000 * MS)),
         format!("killed again after {} ms", DYING_NS / MS),
+        format!("each {} ms while a guest comes", primary::LOOK_NS / MS),
+        format!("more than {} blocks: {rest_ms:.1} ms at a lead of 4", primary::REST_BLOCKS_MAX),
+        format!("most {} ms after half the lead", primary::LOOK_NS / MS),
         format!("came {} ms late", AWAY_NS / MS),
         format!("late in {} of the last 64 blocks", primary::LATE_MAX),
         format!("{} times before it was ready", respawn::OWN_MAX),

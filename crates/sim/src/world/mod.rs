@@ -11,7 +11,7 @@ use segue_lockstep::memory::orders::Orders;
 use segue_lockstep::memory::slot::Slot;
 use segue_lockstep::memory::status::{Counter, Death, Status};
 use segue_lockstep::memory::tap::Tap;
-use segue_lockstep::monitor::{self, Action, Monitor, Process, State, observe, perform};
+use segue_lockstep::monitor::{self, Action, Monitor, Process, State, Tick, observe, perform};
 use segue_lockstep::playout::{self, Pace, Playout};
 use segue_lockstep::worker::{self, Worker};
 use segue_lockstep::{Instrument, Payload, Shape};
@@ -25,7 +25,6 @@ use drivers::Drivers;
 use tally::Tally;
 
 const BUILD: u64 = 1;
-const MONITOR_NS: u64 = 1_000_000;
 
 /// More blocks than are ever asked for in one tick.
 const ONCE_BLOCKS: u64 = 2048;
@@ -323,9 +322,9 @@ impl World {
         for turn in 0..self.config.slots {
             self.run_child((first + turn) % self.config.slots);
         }
-        if self.now_ns >= self.monitor_ns && !self.monitor_suspended {
-            self.monitor_ns = self.now_ns + MONITOR_NS;
+        if (self.now_ns >= self.monitor_ns || self.stirs()) && !self.monitor_suspended {
             self.watch();
+            self.monitor_ns = self.now_ns + self.monitor.rest_ns();
             if self.driving {
                 self.watch_drivers();
             }
@@ -377,13 +376,23 @@ impl World {
         child.run(&on, sit);
     }
 
+    /// Whether there is something that wakes the monitor: a request, or a child that has left a
+    /// note, ended, stopped or gone on since the last look.
+    fn stirs(&self) -> bool {
+        let stirring = |child: &Option<Child>| child.as_ref().is_some_and(Child::stirs);
+        self.revive != 0 || self.children.iter().any(stirring)
+    }
+
     fn watch(&mut self) {
+        self.children.iter_mut().flatten().for_each(Child::be_seen);
         let children =
             self.children.iter().map(|child| child.as_ref().map(Child::kernel).unwrap_or_default());
         let revive = std::mem::take(&mut self.revive);
         let children = children.collect();
         let now_ns = self.now_ns;
-        let seen = observe(now_ns, &self.orders, &self.status, &self.slots, children, revive);
+        let compared = self.monitor.compared();
+        let tick = Tick { now_ns, children, revive, compared };
+        let seen = observe(tick, &self.orders, &self.status, &self.slots);
         let actions = self.monitor.step(&seen);
         perform(&actions, &self.orders, &self.status, &self.slots);
         if self.tells {

@@ -39,10 +39,9 @@ impl Guests {
         self.build
     }
 
-    /// What to sleep on: the alarm, and the end of each guest.
-    pub(super) fn fds(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
-        let handles = self.seats.iter().filter_map(Sitter::handle);
-        std::iter::once(self.alarm.as_fd()).chain(handles)
+    /// What to sleep on: the alarm. The end or stop of a guest is a signal to the supervisor.
+    pub(super) fn alarm(&self) -> BorrowedFd<'_> {
+        self.alarm.as_fd()
     }
 
     /// Orders a guest; it is greeted when it is there.

@@ -87,11 +87,9 @@ impl Keeper {
         }
     }
 
-    /// What to sleep on: control's end and its line.
-    pub(super) fn fds(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
-        let handle = self.child.iter().map(Child::handle);
-        let line = self.child.iter().filter(|_| !self.deaf).map(|child| child.socket().as_fd());
-        handle.chain(line)
+    /// What to sleep on: control's line. Its end is a signal to the supervisor.
+    pub(super) fn line(&self) -> Option<BorrowedFd<'_>> {
+        self.child.as_ref().filter(|_| !self.deaf).map(|child| child.socket().as_fd())
     }
 
     /// The first control's process id and so on, for the status.

@@ -123,7 +123,7 @@ fn start(settings: &Settings) -> Result<Watch, Failure> {
         ready_ns: None,
         closing: None,
         told: 0,
-        quiet_ticks: 0,
+        asked_ns: 0,
         _log: log,
     })
 }

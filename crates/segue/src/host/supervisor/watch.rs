@@ -17,7 +17,7 @@ use std::time::Duration;
 use rustix::process::Signal;
 use segue_lockstep::memory::origin::Origin;
 use segue_lockstep::memory::status::{Counter, Death, Fact};
-use segue_lockstep::monitor::{self, Action, Monitor, State};
+use segue_lockstep::monitor::{self, Action, Monitor, State, Tick};
 use segue_lockstep::{BLOCK_FRAMES, Shape};
 use segue_sys::event::{Event, Signals, wait_readable};
 use segue_sys::process::{Spawner, priority};
@@ -37,10 +37,11 @@ use crate::host::device::timer::Timer;
 use crate::host::prover::{Case, Outcome, Prover};
 use crate::host::wire::{ToControl, ToSupervisor};
 
-/// Between two looks: less than a block, for half the lead is all a dying primary leaves.
+/// Between two looks while nothing is played, or something is under way. Else the monitor says how
+/// long it may rest.
 const TICK: Duration = Duration::from_millis(1);
-/// After so many quiet ticks the kernel is asked all the same: for what children print.
-const QUIET_TICKS: u32 = 16;
+/// After so long a quiet the kernel is asked all the same: for what children print.
+const QUIET_NS: u64 = 16_000_000;
 /// How long the music waits for an open device that has not called yet.
 const FIRST_CALL_NS: u64 = 3_000_000_000;
 /// A block, or a record of the log, after which no show begins: it had played for ten thousand
@@ -96,8 +97,8 @@ pub(super) struct Watch {
     pub(super) closing: Option<u64>,
     /// Deaths below this number were logged.
     pub(super) told: u64,
-    /// Ticks since something stirred.
-    pub(super) quiet_ticks: u32,
+    /// When the kernel was asked last.
+    pub(super) asked_ns: u64,
     /// After the guests and the keeper: their threads and children go first.
     pub(super) spawner: Spawner,
     pub(super) _log: WorkerGuard,
@@ -115,19 +116,19 @@ impl Watch {
 
     fn watch(&mut self) -> Result<Exit, Failure> {
         loop {
-            self.quiet_ticks += 1;
-            let stirred = self.sleep().map_err(bug)? || self.quiet_ticks >= QUIET_TICKS;
+            let stirred = self.sleep().map_err(bug)?;
+            let now_ns = clock::monotonic_ns();
+            let stirred = stirred || now_ns.saturating_sub(self.asked_ns) >= QUIET_NS;
             if stirred {
-                self.quiet_ticks = 0;
+                self.asked_ns = now_ns;
             }
-            if let Some(exit) = self.tick(stirred)? {
+            if let Some(exit) = self.tick(now_ns, stirred)? {
                 return Ok(exit);
             }
         }
     }
 
-    fn tick(&mut self, stirred: bool) -> Result<Option<Exit>, Failure> {
-        let now_ns = clock::monotonic_ns();
+    fn tick(&mut self, now_ns: u64, stirred: bool) -> Result<Option<Exit>, Failure> {
         if stirred && self.hear_the_end(now_ns) {
             return Ok(Some(Exit::Done));
         }
@@ -347,7 +348,8 @@ impl Watch {
         let children = self.guests.look(stirred);
         let Regions { orders, status, slots, .. } = &self.regions;
         let revive = std::mem::take(&mut self.revive);
-        let seen = monitor::observe(now_ns, orders, status, slots, children, revive);
+        let tick = Tick { now_ns, children, revive, compared: self.monitor.compared() };
+        let seen = monitor::observe(tick, orders, status, slots);
         let actions = self.monitor.step(&seen);
         if monitor::perform(&actions, orders, status, slots) {
             futex::wake(orders.bell());
@@ -401,14 +403,24 @@ impl Watch {
         Failure::new(Exit::Bug, text)
     }
 
-    /// Sleeps for a tick; true when something stirred before it was over.
+    /// How long to sleep if nothing stirs.
+    fn rest(&self) -> Duration {
+        let plays_on = matches!(self.stage, Stage::Playing(_)) && self.closing.is_none();
+        if plays_on && self.prover.is_none() {
+            Duration::from_nanos(self.monitor.rest_ns())
+        } else {
+            TICK
+        }
+    }
+
+    /// Sleeps until the next look; true when something stirred before.
     fn sleep(&self) -> io::Result<bool> {
-        let own = [self.signals.as_fd(), self.stop.as_fd()];
-        let guests = self.guests.fds().chain(self.keeper.fds());
+        // The first of them tells of every child that has ended or stopped.
+        let own = [self.signals.as_fd(), self.stop.as_fd(), self.guests.alarm()];
         let prover = self.prover.iter().flat_map(|(_, prover)| prover.fds());
-        let fds: Vec<_> = own.into_iter().chain(guests).chain(prover).collect();
+        let fds: Vec<_> = own.into_iter().chain(self.keeper.line()).chain(prover).collect();
         let mut ready = Vec::with_capacity(fds.len());
-        wait_readable(&fds, Some(TICK), &mut ready)?;
+        wait_readable(&fds, Some(self.rest()), &mut ready)?;
         Ok(ready.contains(&true))
     }
 }
