@@ -32,6 +32,9 @@ const WHOLE_WORDS: usize = 1 << 17;
 /// Blocks between two checkpoints of a state up to 1 MiB.
 const CHECKPOINT_BLOCKS: u64 = 16;
 
+/// After so many times that long without a checkpoint by a standby the primary writes one.
+const SPARED: u64 = 3;
+
 /// What a worker works on.
 #[derive(Clone, Debug)]
 pub struct Parts {
@@ -324,14 +327,20 @@ impl<I: Instrument> Worker<I> {
         (folded.from + every == self.next).then_some(folded.hash)
     }
 
-    /// Whether a standby writes checkpoints often enough for the primary to be spared.
+    /// Whether a standby writes checkpoints often enough for the primary to be spared. With a large
+    /// state what whoever has died has left counts as well: to copy it makes blocks late, and the
+    /// next standby is back before it is too old.
     fn is_spared(&self, every: u64) -> bool {
         let Parts { orders, slots, slot, .. } = &self.parts;
+        let is_recent = |block: u64| block < self.next && block + SPARED * every > self.next;
+        let is_large = self.instrument.state().len() > WHOLE_WORDS;
         slots.iter().enumerate().any(|(other, place)| {
-            other != *slot
+            let left = || place.areas().iter().filter_map(Area::claim);
+            let writes = other != *slot
                 && place.generation() == orders.generation(other)
                 && place.phase() == Phase::Lockstep
-                && place.newest_checkpoint() + 3 * every > self.next
+                && place.newest_checkpoint() + SPARED * every > self.next;
+            writes || is_large && left().any(|mark| is_recent(mark.block))
         })
     }
 }
