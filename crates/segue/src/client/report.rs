@@ -16,7 +16,7 @@ use crate::files::folder::rfc3339;
 /// What `segue status --json` and `/engine/status` give.
 pub(crate) fn json(snapshot: &Snapshot, shape: &Shape) -> Value {
     let memo = memo(snapshot);
-    let mut problems = snapshot.problems.clone();
+    let mut problems = problems(snapshot, &memo);
     problems.extend(memo.problems.iter().cloned());
     problems.extend(priority_problem(snapshot));
     problems.extend(resets(snapshot, shape, &memo));
@@ -40,7 +40,7 @@ pub(crate) fn json(snapshot: &Snapshot, shape: &Shape) -> Value {
         .collect();
     json!({
         "schema": 1,
-        "health": health_word(snapshot.health),
+        "health": health_word(health(snapshot, &memo)),
         "problems": problems,
         "engine": engine_json(snapshot, shape, &memo),
         "transport": Value::Null,
@@ -135,6 +135,25 @@ fn word(value: &Value) -> String {
 
 fn entries(value: &Value) -> impl DoubleEndedIterator<Item = &Value> {
     value.as_array().into_iter().flatten()
+}
+
+/// How an engine is, and why.
+pub(crate) fn diagnosis(snapshot: &Snapshot) -> (Health, Vec<String>) {
+    let memo = memo(snapshot);
+    (health(snapshot, &memo), problems(snapshot, &memo))
+}
+
+/// How it is, with what control knows: a show that cannot be gone on with lacks something.
+fn health(snapshot: &Snapshot, memo: &Memo) -> Health {
+    match snapshot.health {
+        Health::Ok if memo.unwritten.is_some() => Health::Degraded,
+        health => health,
+    }
+}
+
+/// What keeps it from being well.
+fn problems(snapshot: &Snapshot, memo: &Memo) -> Vec<String> {
+    snapshot.problems.iter().chain(&memo.unwritten).cloned().collect()
 }
 
 /// The word for how the engine is.

@@ -4,7 +4,8 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use segue_lockstep::Shape;
-use segue_lockstep::snapshot::{Health, Snapshot, Views};
+use segue_lockstep::monitor::State;
+use segue_lockstep::snapshot::{Health, SlotSnapshot, Snapshot, Views};
 use segue_sys::clock;
 
 use super::{report, visit};
@@ -28,7 +29,7 @@ pub(crate) fn status(args: &StatusArgs) -> Result<ExitCode, Failure> {
     if args.watch {
         return watch(args);
     }
-    let well = seen.snapshot.health == Health::Ok;
+    let well = report::diagnosis(&seen.snapshot).0 == Health::Ok;
     Ok(if args.check && !well { Exit::No } else { Exit::Done }.into())
 }
 
@@ -63,6 +64,14 @@ impl Seen {
         Self { shape: visit.shape, snapshot }
     }
 
+    /// Whether every slot is in lockstep and block 0 is played: nobody would hear the loss of one.
+    /// What is wrong with the device, or with the journal, is told and is no reason to wait.
+    pub(crate) fn is_whole(&self) -> bool {
+        let Snapshot { primary, playhead, slots, .. } = &self.snapshot;
+        let plays = |slot: &SlotSnapshot| slot.state == State::Lockstep && !slot.stalled;
+        primary.is_some() && *playhead > 0 && slots.iter().all(plays)
+    }
+
     fn show(&self, json: bool) {
         if json {
             let value = report::json(&self.snapshot, &self.shape);
@@ -77,15 +86,15 @@ fn wait_until_ok(args: &StatusArgs, wait: Duration) -> Result<Seen, Failure> {
     let until = Instant::now() + wait;
     loop {
         let looked = visit(&args.engine).map(|visit| Seen::look(&visit));
-        if matches!(&looked, Ok(seen) if seen.snapshot.health == Health::Ok) {
+        let found = looked.as_ref().map(|seen| report::diagnosis(&seen.snapshot));
+        if matches!(found, Ok((Health::Ok, _))) {
             return looked;
         }
         if Instant::now() >= until {
-            let why = match looked {
-                Err(failure) => failure.text,
-                Ok(seen) => {
-                    let word = report::health_word(seen.snapshot.health);
-                    format!("{word}: {}", seen.snapshot.problems.join("; "))
+            let why = match found {
+                Err(failure) => failure.text.clone(),
+                Ok((health, problems)) => {
+                    format!("{}: {}", report::health_word(health), problems.join("; "))
                 }
             };
             let text = format!("not healthy after {:.1} s: {why}", wait.as_secs_f64());
@@ -99,4 +108,38 @@ fn wait_until_ok(args: &StatusArgs, wait: Duration) -> Result<Seen, Failure> {
 pub(crate) fn pause(time: Duration) {
     let time = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
     clock::sleep_until_ns(clock::monotonic_ns().saturating_add(time));
+}
+
+#[cfg(test)]
+mod tests {
+    use segue_lockstep::Shape;
+    use segue_lockstep::memory::plans::Plans;
+    use segue_lockstep::memory::status::SlotFacts;
+    use segue_lockstep::monitor::State;
+    use segue_lockstep::playout::Parts;
+    use segue_lockstep::snapshot::{Health, Snapshot, Views};
+    use segue_sys::Region;
+
+    use super::Seen;
+
+    /// S37: all is healed that can be heard, whatever becomes of the device.
+    #[test]
+    fn an_engine_whose_device_is_mute_is_whole_when_all_are_in_lockstep() {
+        let shape = Shape { slots: 2, channels: 2, rate: 48_000, state_words: 1 };
+        let Parts { orders, slots, inbox, tap, status } = Parts::on_heap(&shape).unwrap();
+        let plans = Plans::new(Region::heap(Plans::words())).unwrap();
+        let facts = |state: State| SlotFacts { state: state.to_word(), ..SlotFacts::default() };
+        status.set_trouble("pulse:speakers does not call; it is looked for");
+        orders.set_primary(Some(0));
+        let mut views = Views { shape, orders, status, slots, inbox, tap, plans };
+        let mut look = |states: [State; 2], playhead| {
+            (0..2).for_each(|slot| views.status.set_slot(slot, facts(states[slot])));
+            views.orders.set_playhead(playhead);
+            let snapshot = Snapshot::read(&mut views, 1);
+            (snapshot.health, Seen { shape, snapshot }.is_whole())
+        };
+        assert_eq!(look([State::Lockstep; 2], 1), (Health::Silent, true));
+        assert_eq!(look([State::Lockstep; 2], 0), (Health::Silent, false));
+        assert_eq!(look([State::Lockstep, State::Joining], 1), (Health::Silent, false));
+    }
 }

@@ -23,6 +23,9 @@ pub(crate) struct Memo {
     pub(crate) journal: Option<PathBuf>,
     /// The recording being written.
     pub(crate) recording: Option<Recording>,
+    /// Why no journal is written although one is wanted, and what helps.
+    #[serde(default)]
+    pub(crate) unwritten: Option<String>,
     /// What is wrong, in words; newest last.
     pub(crate) problems: Vec<String>,
 }
@@ -61,6 +64,16 @@ impl Memo {
         let short = Self { modules: Vec::new(), ..untold.clone() };
         // The shortest is a few paths and sentences, far below the bound.
         let _ = [self, &untold, &short].iter().any(|memo| inbox.write_memo(&bytes(memo)));
+    }
+
+    /// The journal ended, for this reason; another is begun as soon as one can be.
+    pub(crate) fn lose_journal(&mut self, why: &str) {
+        self.journal = None;
+        self.unwritten = Some(format!(
+            "the journal ended, and no other is written: {why}. What is played now cannot be gone \
+             on with. The cure: make room on its disk, or give its folder back; it is tried again \
+             each second"
+        ));
     }
 
     /// Adds a problem, once.

@@ -189,10 +189,11 @@ impl Clerk {
                     self.complain(format!("the journal goes on in {}; {text}", path.display()));
                 }
                 self.memo.journal = Some(path);
+                self.memo.unwritten = None;
             }
             News::JournalFailed(why) => {
-                self.memo.journal = None;
                 self.complain(format!("the journal ended: {why}"));
+                self.memo.lose_journal(&why);
             }
             News::Gap => {
                 seat.inbox.add(Count::Gaps, 1);

@@ -17,7 +17,6 @@ use std::time::Duration;
 
 use rustix::process::Signal;
 use segue_lockstep::memory::status::{Counter, Fact};
-use segue_lockstep::snapshot::Health;
 use segue_sys::clock;
 use segue_sys::event::Signals;
 use segue_sys::process;
@@ -193,8 +192,7 @@ fn restarts(visit: &Visit) -> u64 {
 
 /// Whether all slots are in lockstep and control answers.
 fn is_whole(visit: &Visit) -> bool {
-    let is_ok = Seen::look(visit).snapshot.health == Health::Ok;
-    is_ok && visit.status.fact(Fact::ControlState) == 1
+    Seen::look(visit).is_whole() && visit.status.fact(Fact::ControlState) == 1
 }
 
 /// Looks until it is so, for so long at most.

@@ -7,8 +7,6 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
-use segue_lockstep::monitor::State;
-use segue_lockstep::snapshot::SlotSnapshot;
 
 use super::super::not_visited;
 use super::super::status::{Seen, pause};
@@ -79,7 +77,7 @@ impl Engine {
                 return Err(self.told("the engine ended before it played"));
             }
             match door::ask(self.port) {
-                Ok(visit) if is_whole(&visit) => return Ok(visit),
+                Ok(visit) if Seen::look(&visit).is_whole() => return Ok(visit),
                 Ok(_) | Err(DoorError::NoEngine(_)) => {}
                 Err(error) => return Err(not_visited(error)),
             }
@@ -148,14 +146,6 @@ impl Drop for Engine {
         let _ = self.child.wait();
         let _ = fs::remove_dir_all(&self.folder);
     }
-}
-
-/// Whether every slot is in lockstep and block 0 is played. What is wrong with the device is told,
-/// and is no reason to wait: the demo can be proved unheard.
-pub(super) fn is_whole(visit: &Visit) -> bool {
-    let snapshot = Seen::look(visit).snapshot;
-    let plays = |slot: &SlotSnapshot| slot.state == State::Lockstep && !slot.stalled;
-    snapshot.primary.is_some() && snapshot.playhead > 0 && snapshot.slots.iter().all(plays)
 }
 
 /// A port that is free for datagrams and streams.

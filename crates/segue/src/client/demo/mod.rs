@@ -16,7 +16,7 @@ use segue_lockstep::memory::status::{Counter, Fact};
 use segue_sys::clock;
 
 use super::conversation::Conversation;
-use super::status::pause;
+use super::status::{Seen, pause};
 use crate::cli::DemoArgs;
 use crate::cli::device::Device;
 use crate::exit::{Exit, Failure};
@@ -82,7 +82,7 @@ fn perform(
         piece.play(played, &conversation)?;
         if played >= next_wound && played + Duration::from_millis(100) < length {
             // The next one only when the last has healed: two at once is another story.
-            if engine::is_whole(visit) {
+            if Seen::look(visit).is_whole() {
                 let wound = if wounds % 2 == 0 { Wound::Kill } else { Wound::Freeze };
                 wounds += u64::from(engine.hurt_primary(visit, wound));
                 next_wound += HURT_EVERY;

@@ -251,7 +251,11 @@ pub(super) fn again(seat: &ControlSeat) -> Result<Beginning, Failure> {
     let mut memo = Memo::read(&seat.inbox).unwrap_or_default();
     let reopened = memo.journal.clone().and_then(|path| {
         let reopened = Keeper::reopen(&path, bytes_max(&seat.settings));
-        reopened.map_err(|error| memo.complain(format!("the journal ended: {error}"))).ok()
+        let lose = |error: JournalError| {
+            memo.complain(format!("the journal ended: {error}"));
+            memo.lose_journal(&error.to_string());
+        };
+        reopened.map_err(lose).ok()
     });
     let (keeper, header) = reopened.unzip();
     let header = header.unwrap_or_else(|| header_of(&seat.settings, &memo, &plan));
