@@ -31,7 +31,7 @@ fn plan(text: &str) -> Plan {
 #[test]
 fn all_mistakes_are_told_at_once_each_where_it_stands() {
     let text = r#"segue = 1
-tempo = 120
+meter = 7
 Big = { type = "osc" }
 saw = { type = "osc", shape = "swa", freq = "bas.pitch + 14ct" }
 env = { type = "adrs", atack = 5 }
@@ -43,7 +43,7 @@ kick = 3
 in = "amp + 5mm"
 title = "late"
 "#;
-    let expected = r#"[not_built] p.toml:2:1: error: 'tempo' is not built yet in this version
+    let expected = r#"[not_built] p.toml:2:1: error: 'meter' is not built yet in this version
 [bad_id] p.toml:3:1: error: 'Big' cannot be an id; a small letter, then up to 31 small letters, digits or _
 [out_of_range] p.toml:4:31: error: 'shape' cannot be 'swa'; did you mean 'saw'?
 [unknown_module] p.toml:4:46: error: no module 'bas'
@@ -311,4 +311,28 @@ fn no_text_makes_the_parser_panic() {
         let text: String = text.into_iter().collect();
         let _ = told(&text);
     }
+}
+
+#[test]
+fn a_patch_may_say_its_tempo_and_has_120_if_it_does_not() {
+    let tempo = |line: &str| {
+        let text = format!("segue = 1\n{line}\n[out]\n");
+        Patch::parse(&text).map(|patch| patch.tempo()).map_err(|_| self::told(&text))
+    };
+    assert_eq!(tempo(""), Ok(segue_rack::TEMPO));
+    assert_eq!(segue_rack::TEMPO, 120.0);
+    for (line, bpm) in [("tempo = 175", 175.0), ("tempo = 92.5", 92.5), ("tempo = 1_000", 1000.0)] {
+        assert_eq!(tempo(line), Ok(bpm), "{line}");
+    }
+    for wild in ["0", "0.9", "1001", "-120", "nan", "inf"] {
+        let told = tempo(&format!("tempo = {wild}")).unwrap_err();
+        let expected = format!(
+            "[out_of_range] p.toml:2:1: error: a tempo is 1 to 1000, not {wild}; write tempo = 120"
+        );
+        assert!(told.starts_with(&expected), "{told}");
+    }
+    let told = tempo("tempo = \"fast\"").unwrap_err();
+    assert!(told.starts_with("[wrong_type] p.toml:2:1: error: the tempo is a number"), "{told}");
+    let told = self::told("segue = 1\ntemp = 120\n[out]\n");
+    assert!(told.contains("did you mean 'tempo'?"), "{told}");
 }

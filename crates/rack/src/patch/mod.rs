@@ -15,10 +15,14 @@ pub(crate) use self::source::Span;
 
 use crate::catalog::ModuleSpec;
 
+/// Quarter notes a minute of a patch that does not say.
+pub const TEMPO: f64 = 120.0;
+
 /// A checked patch: every name known, every value in range.
 #[derive(Clone, Debug, Default)]
 pub struct Patch {
     title: String,
+    tempo: Option<f64>,
     modules: Vec<Module>,
     instruments: Vec<Instrument>,
 }
@@ -76,6 +80,11 @@ impl Patch {
     /// The title the file gives, or nothing. `[any]`
     pub fn title(&self) -> &str {
         &self.title
+    }
+
+    /// Quarter notes a minute: what the file says, or [`TEMPO`]. `[any]`
+    pub fn tempo(&self) -> f64 {
+        self.tempo.unwrap_or(TEMPO)
     }
 
     pub(crate) fn modules(&self) -> &[Module] {

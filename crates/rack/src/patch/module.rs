@@ -62,7 +62,7 @@ pub(super) fn entry<'a, 'i>(
     let Some(table) = value.as_table() else {
         let mistake = at.mistake("wrong_type", format!("'{id}' is no module"));
         let words: &[&str] = match place {
-            Place::File(_) => &["segue", "title", "define"],
+            Place::File(_) => &["segue", "title", "tempo", "define"],
             Place::Define(..) => &["params", "out"],
         };
         let hint = match nearest(id, words.iter().copied()) {

@@ -1,5 +1,7 @@
 //! From the text of a file to a patch, or to all its mistakes.
 
+use std::ops::RangeInclusive;
+
 use toml::de::{DeTable, DeValue};
 
 use crate::patch::define::{self, Define};
@@ -10,6 +12,9 @@ use crate::patch::{Mistake, Patch, Span};
 
 /// Most modules a patch may have, the parts of its instruments counted.
 pub(crate) const MODULES_MAX: usize = 1_024;
+
+/// Quarter notes a minute that a patch may ask for.
+const TEMPO: RangeInclusive<f64> = 1.0..=1000.0;
 
 /// The version of the format this build reads.
 const FORMAT: &str = "1";
@@ -38,7 +43,7 @@ pub(crate) fn read(text: &str) -> Result<Patch, Vec<Mistake>> {
         None => Vec::new(),
     };
     let names: Vec<&str> = defines.iter().map(|define| define.name).collect();
-    let mut title = String::new();
+    let (mut title, mut tempo) = (String::new(), None);
     let mut entries = Vec::new();
     for (name, at, value) in words {
         match (name, value.get_ref()) {
@@ -46,6 +51,7 @@ pub(crate) fn read(text: &str) -> Result<Patch, Vec<Mistake>> {
             ("segue", value) => check_version(value, at, &mut mistakes),
             ("title", DeValue::String(words)) => title = words.to_string(),
             ("title", _) => mistakes.push(at.mistake("wrong_type", "the title is a text")),
+            ("tempo", value) => tempo = read_tempo(value, at, &mut mistakes),
             (_, value) => {
                 let place = Place::File(&names);
                 entries.extend(module::entry((name, at), value, place, &source, &mut mistakes));
@@ -53,9 +59,9 @@ pub(crate) fn read(text: &str) -> Result<Patch, Vec<Mistake>> {
         }
     }
     check_whole(&entries, &source, text, &mut mistakes);
-    let patch = expand(title, &entries, &defines, &source, &mut mistakes)?;
+    let patch = expand(&entries, &defines, &source, &mut mistakes)?;
     if mistakes.is_empty() {
-        return Ok(patch);
+        return Ok(Patch { title, tempo, ..patch });
     }
     mistakes.sort_by_key(|mistake| (mistake.line, mistake.column));
     // What feeds several parts of an instrument is read, and told, once for each.
@@ -71,7 +77,6 @@ fn too_many(at: Span) -> Vec<Mistake> {
 
 /// All modules of the patch, each instrument by its parts.
 fn expand(
-    title: String,
     entries: &[Entry<'_, '_>],
     defines: &[Define<'_>],
     source: &Source<'_>,
@@ -95,7 +100,7 @@ fn expand(
         }
     }
     let scope = Scope { names, around: Vec::new() };
-    let mut patch = Patch { title, ..Patch::default() };
+    let mut patch = Patch::default();
     for entry in entries {
         match entry.form {
             Form::Module(spec) => {
@@ -113,6 +118,27 @@ fn expand(
         }
     }
     Ok(patch)
+}
+
+/// Quarter notes a minute; none, and a mistake told, for what is no tempo.
+fn read_tempo(value: &DeValue<'_>, at: Span, mistakes: &mut Vec<Mistake>) -> Option<f64> {
+    let digits = match value {
+        DeValue::Integer(digits) => digits.as_str(),
+        DeValue::Float(digits) => digits.as_str(),
+        _ => "",
+    };
+    let hint = Some("write tempo = 120".to_string());
+    let Ok(tempo) = digits.replace('_', "").parse::<f64>() else {
+        let mistake = at.mistake("wrong_type", "the tempo is a number of quarter notes a minute");
+        mistakes.push(Mistake { hint, ..mistake });
+        return None;
+    };
+    if !TEMPO.contains(&tempo) {
+        let text = format!("a tempo is {} to {}, not {digits}", TEMPO.start(), TEMPO.end());
+        mistakes.push(Mistake { hint, ..at.mistake("out_of_range", text) });
+        return None;
+    }
+    Some(tempo)
 }
 
 fn check_version(value: &DeValue<'_>, at: Span, mistakes: &mut Vec<Mistake>) {

@@ -21,10 +21,10 @@ pub(crate) struct ListenArgs {
     /// Hears one module of a running engine, before the master: ID, or ID.OUTLET
     #[arg(long, value_name = "ID", conflicts_with = "file")]
     pub(crate) from: Option<String>,
-    /// How long: 8s, or 4bar with --tempo [default: 8s, or the whole file]
+    /// How long: 8s, or 4bar; of a file with --tempo [default: 8s, or the whole file]
     #[arg(long = "for", value_name = "TIME")]
     pub(crate) length: Option<Length>,
-    /// Quarter notes a minute, for bars
+    /// Quarter notes a minute, for bars [default: the tempo of the engine's patch]
     #[arg(long, value_name = "BPM", value_parser = parse_tempo)]
     pub(crate) tempo: Option<f64>,
     /// Where.
@@ -46,7 +46,7 @@ pub(crate) enum Length {
 
 /// Bars last as long as the tempo says.
 #[derive(Clone, Copy, Debug, PartialEq, thiserror::Error)]
-#[error("how long {0} bars are depends on a tempo: say it with --tempo, as in --tempo 120")]
+#[error("how long {0} bars are depends on a tempo, which is not known here")]
 pub(crate) struct NoTempo(f64);
 
 impl Length {
@@ -102,7 +102,7 @@ mod tests {
         assert_eq!(time("4bar", Some(120.0)), Ok(Duration::from_secs(8)));
         assert_eq!(time("0.5 bar", Some(60.0)), Ok(Duration::from_secs(2)));
         let refused = time("4bar", None).unwrap_err().to_string();
-        assert!(refused.contains("4 bars") && refused.contains("--tempo 120"), "{refused}");
+        assert!(refused.contains("4 bars") && refused.contains("tempo"), "{refused}");
         for wrong in ["bar", "-1bar", "0bar", "1e9bar", "nanbar", "0", "-3s", "8x"] {
             assert!(wrong.parse::<Length>().is_err(), "{wrong}");
         }

@@ -23,7 +23,7 @@ use chaos::ChaosArgs;
 use device::{Device, parse_period};
 use duration::{parse as parse_duration, parse_bytes};
 use endpoint::Endpoints;
-use listen::ListenArgs;
+use listen::{Length, ListenArgs};
 use settings::{LogFormat, Rate};
 
 /// A headless modular synthesizer that does not stop.
@@ -171,9 +171,9 @@ pub(crate) struct RenderArgs {
     /// Where to begin, in a journal
     #[arg(long, value_name = "TIME", value_parser = parse_duration)]
     pub(crate) from: Option<Duration>,
-    /// How long
-    #[arg(long = "for", value_name = "TIME", value_parser = parse_duration)]
-    pub(crate) length: Option<Duration>,
+    /// How long: 10s, or 8bar at the tempo of the patch
+    #[arg(long = "for", value_name = "TIME")]
+    pub(crate) length: Option<Length>,
     /// Timed messages for a patch, `@TIME ADDRESS ARG…` a line; - is standard input
     #[arg(long, value_name = "FILE")]
     pub(crate) commands: Option<PathBuf>,

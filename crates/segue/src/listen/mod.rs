@@ -15,14 +15,17 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use segue_hear::{Ear, Report};
+use segue_rack::TEMPO;
 use serde_json::{Value, json};
 
 use crate::cli::listen::ListenArgs;
 use crate::cli::output::tell;
 use crate::client::visit;
+use crate::control::memo::Memo;
 use crate::exit::{Exit, Failure};
 use crate::files::sound::{SoundError, SoundFile};
-use crate::offline::frame_of;
+use crate::host::door::Visit;
+use crate::offline::{frame_of, patch_tempo};
 
 /// How long an engine is listened to.
 const LIVE: Duration = Duration::from_secs(8);
@@ -40,12 +43,21 @@ struct Heard {
 
 /// Listens and tells.
 pub(crate) fn listen(args: &ListenArgs) -> Result<ExitCode, Failure> {
-    let length = args.length.map(|length| length.time(args.tempo)).transpose();
-    let length = length.map_err(|error| Failure::new(Exit::Usage, error.to_string()))?;
-    let heard = match (&args.file, &args.from) {
-        (Some(path), _) => hear_file(path, length)?,
-        (None, None) => played::hear(visit(&args.engine)?, length.unwrap_or(LIVE))?,
-        (None, Some(from)) => replica::hear(visit(&args.engine)?, from, length.unwrap_or(LIVE))?,
+    let time = |tempo| args.length.map(|length| length.time(tempo)).transpose();
+    let usage = |error| {
+        Failure::new(Exit::Usage, format!("{error}: say it with --tempo, as in --tempo 120"))
+    };
+    let heard = match &args.file {
+        Some(path) => hear_file(path, time(args.tempo).map_err(usage)?)?,
+        None => {
+            let visit = visit(&args.engine)?;
+            let tempo = args.tempo.or_else(|| tempo_of(&visit));
+            let length = time(tempo).map_err(usage)?.unwrap_or(LIVE);
+            match &args.from {
+                None => played::hear(visit, length)?,
+                Some(from) => replica::hear(visit, from, length)?,
+            }
+        }
     };
     if args.json {
         let mut value = json(&heard.report);
@@ -55,6 +67,14 @@ pub(crate) fn listen(args: &ListenArgs) -> Result<ExitCode, Failure> {
         tell!("{:10} {}\n{}", "source", heard.source, heard.report);
     }
     heard.flaw.map_or(Ok(Exit::Done.into()), Err)
+}
+
+/// The tempo of the patch that an engine plays; none where its text is not known any more. One
+/// without a patch has that of a patch that does not say.
+fn tempo_of(visit: &Visit) -> Option<f64> {
+    let memo = Memo::read(&visit.inbox)?;
+    let is_empty = memo.patch.is_empty() && memo.text.is_empty();
+    if is_empty { Some(TEMPO) } else { patch_tempo(&memo.text) }
 }
 
 /// A report as data.

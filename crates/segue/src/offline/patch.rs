@@ -31,6 +31,11 @@ pub(crate) fn read_patch(path: &Path) -> Result<String, Failure> {
     })
 }
 
+/// Quarter notes a minute of a patch; none of a text that is none.
+pub(crate) fn patch_tempo(text: &str) -> Option<f64> {
+    Patch::parse(text).ok().map(|patch| patch.tempo())
+}
+
 /// The plan of a patch, or every mistake in it.
 pub(crate) fn plan(text: &str, setup: &Setup) -> Result<Plan, Vec<Mistake>> {
     Plan::compile(&Patch::parse(text)?, setup)

@@ -6,11 +6,11 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use segue_hear::Report;
-use segue_rack::{BLOCK_FRAMES, Plan, Setup};
+use segue_rack::{BLOCK_FRAMES, Plan, Setup, TEMPO};
 
 use super::output::Output;
 use super::player::Player;
-use super::{build, patch, score};
+use super::{build, patch, patch_tempo, score};
 use crate::cli::RenderArgs;
 use crate::cli::output::tell;
 use crate::exit::{Exit, Failure};
@@ -42,7 +42,12 @@ pub(super) fn render(args: &RenderArgs) -> Result<ExitCode, Failure> {
     load_verdicts(&args.input, &mut player)?;
     let frame = |at: Duration| score::frame_of(at, setup.rate);
     let from = args.from.map_or(journal.header().start_block * BLOCK_FRAMES as u64, frame);
-    let to = args.length.map_or(u64::MAX, |length| from.saturating_add(frame(length)));
+    let length = args.length.map(|length| length.time(tempo_of(journal.header()))).transpose();
+    let length = length.map_err(|error| {
+        let text = format!("{error}: the patch is not in the journal; say a time, as in --for 16s");
+        Failure::new(Exit::Usage, text)
+    })?;
+    let to = length.map_or(u64::MAX, |length| from.saturating_add(frame(length)));
     let output = Output::create(&args.out, args.force, setup.rate, setup.channels, from..to)?;
     let mut replay = Replay { player, output, findings: Findings::default(), other };
     replay.run(&mut journal)?;
@@ -50,6 +55,13 @@ pub(super) fn render(args: &RenderArgs) -> Result<ExitCode, Failure> {
     let (end, heard) = output.finish()?;
     let (journal, frames) = (&journal, from..end);
     report(args, &findings, &Replayed { journal, frames, rate: setup.rate, other, heard })
+}
+
+/// The tempo of the patch in a journal; none where its text was not known any more. A show without
+/// a patch has that of a patch that does not say.
+fn tempo_of(header: &Header) -> Option<f64> {
+    let is_empty = header.title.is_empty() && header.patch.is_empty();
+    if is_empty { Some(TEMPO) } else { patch_tempo(&header.patch) }
 }
 
 /// Whether another build wrote the journal; refused unless that was `expected`.

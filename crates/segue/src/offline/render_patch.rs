@@ -6,7 +6,8 @@ use segue_rack::{BLOCK_FRAMES, Command, Setup};
 
 use super::output::Output;
 use super::player::{COMMAND, Player};
-use super::{compile, patch, score};
+use super::{compile, patch, patch_tempo, score};
+use crate::cli::listen::NoTempo;
 use crate::cli::output::tell;
 use crate::cli::{RenderArgs, settings};
 use crate::exit::{Exit, Failure};
@@ -39,6 +40,8 @@ pub(super) fn render(args: &RenderArgs) -> Result<ExitCode, Failure> {
     for (command, number) in commands.into_iter().zip(0..) {
         player.push(as_logged(number, command));
     }
+    let bad = |error: NoTempo| Failure::new(Exit::Usage, error.to_string());
+    let length = length.time(patch_tempo(&text)).map_err(bad)?;
     let frames = score::frame_of(length, setup.rate);
     let mut output = Output::create(&args.out, args.force, setup.rate, setup.channels, 0..frames)?;
     while !output.is_complete(player.block()) {

@@ -238,3 +238,102 @@ fn files_deleted_while_they_are_written_are_said_and_the_journal_begins_again() 
     let at = WAV_HEADER_BYTES + (first(&take) - first(&again)) * 8;
     assert!(take.len() > 100_000 && again[at..] == take[WAV_HEADER_BYTES..]);
 }
+
+/// A show that cannot be gone on with is not well; that it can be again is seen as well.
+#[test]
+fn without_a_journal_the_engine_is_degraded_until_one_is_written_again() {
+    let engine = Start::new().arg(patch("first.toml")).play();
+    let (folder, away) = (engine.folder.path(), engine.folder.path().with_extension("away"));
+    engine.wait("all is well", |status| status["health"] == "ok");
+    // There is neither the journal any more nor a place for another.
+    std::fs::remove_file(folder.join("show.journal")).expect("it is there");
+    std::fs::rename(folder, &away).expect("it is moved");
+    let status = engine.wait("it is degraded", |status| status["health"] == "degraded");
+    let check = ["status", "--check", "--osc", &engine.port().to_string()];
+    let checked = run(&check, &away);
+    std::fs::rename(&away, folder).expect("it is moved back");
+    assert_eq!(checked.status.code(), Some(1), "{}", said(&checked));
+    let problems = status["problems"].to_string();
+    for words in ["show.journal", "no other is written", "The cure: make room"] {
+        assert!(problems.contains(words), "{words}: {problems}");
+    }
+    assert!(status["journal"].is_null(), "{status}");
+    let status = engine.wait("all is well again", |status| status["health"] == "ok");
+    assert!(status["journal"].is_string(), "{status}");
+    assert!(!status["problems"].to_string().contains("no other is written"), "{status}");
+    assert_eq!(engine.stop().status.code(), Some(0));
+}
+
+/// One record of the log that is gone would make everything after it another show.
+#[test]
+fn a_journal_that_lacks_a_record_is_damaged_where_it_is_missing() {
+    let engine = Start::new().arg(patch("first.toml")).play();
+    let client = Client::new(engine.port());
+    for round in 0..3 {
+        client.send("/gate/env", &[rosc::OscType::Int(round % 2)]);
+        engine.play_on(20);
+    }
+    let ended = engine.stop();
+    let path = ended.folder.path().join("show.journal");
+    let mut bytes = std::fs::read(&path).expect("a journal");
+    let commands: Vec<_> = records(&bytes).filter(|(kind, _)| *kind == COMMAND).collect();
+    assert!(commands.len() >= 3, "three gates, and the closing fade");
+    let (_, second) = commands[1].clone();
+    let next = commands[2].1.start - second.len();
+    bytes.drain(second);
+    std::fs::write(&path, &bytes).expect("written");
+    let output = run(&["render", "show.journal", "-o", "again.wav"], ended.folder.path());
+    assert_eq!(output.status.code(), Some(65), "{}", said(&output));
+    let words = said(&output);
+    let end = records(&bytes).find(|(_, at)| at.start == next).expect("it is there").1.end;
+    assert!(words.contains("a record of the log is missing"), "{words}");
+    assert!(words.contains(&format!("damaged at byte {end}, after block ")), "{words}");
+}
+
+/// What a record of the log is called in a journal.
+const COMMAND: u32 = 2;
+
+/// Kind and place of each record of a journal: 16 bytes, then frames of kind, length, sum and
+/// payload.
+fn records(bytes: &[u8]) -> impl Iterator<Item = (u32, std::ops::Range<usize>)> + '_ {
+    let word = |at: usize| u32::from_le_bytes(bytes[at..at + 4].try_into().expect("four bytes"));
+    let mut at = 16;
+    std::iter::from_fn(move || {
+        (at + 12 <= bytes.len()).then(|| {
+            let (begin, end) = (at, at + 12 + word(at + 4) as usize);
+            at = end;
+            (word(begin), begin..end)
+        })
+    })
+}
+
+/// Four quarter notes at the tempo of the patch, in a file, in a journal and live.
+#[test]
+fn bars_are_as_long_as_the_tempo_of_the_patch_says() {
+    let first = std::fs::read_to_string(patch("first.toml")).expect("a patch");
+    let fast = first.replacen("segue = 1", "segue = 1\ntempo = 240", 1);
+    assert_ne!(first, fast);
+    let engine = Start::new().patch(&fast).play();
+    let folder = engine.folder.path();
+    let frames = |output: &Output| {
+        assert!(output.status.success(), "{}", said(output));
+        let report: Value = serde_json::from_slice(&output.stdout).expect("a report");
+        report["frames"].as_u64().or_else(|| report.pointer("/heard/frames")?.as_u64())
+    };
+    let port = engine.port().to_string();
+    let output = run(&["listen", "--for", "2bar", "--json", "--osc", &port], folder);
+    let report: Value = serde_json::from_slice(&output.stdout).expect("a report");
+    assert_eq!(report["seconds"].as_f64(), Some(2.0), "{report}");
+    let ended = engine.stop();
+    let folder = ended.folder.path();
+    std::fs::write(folder.join("slow.toml"), &first).expect("written");
+    for (input, bars, expected) in [
+        ("patch.toml", "1bar", 48_000),
+        ("slow.toml", "0.5 bar", 48_000),
+        ("show.journal", "2bar", 96_000),
+    ] {
+        let output =
+            run(&["render", input, "--for", bars, "-o", "bars.wav", "--force", "--json"], folder);
+        assert_eq!(frames(&output), Some(expected), "{input}: {}", said(&output));
+    }
+}
