@@ -30,11 +30,16 @@ const SHAPE: Shape = Shape { slots: 2, channels: 2, rate: 48_000, state_words: 1
 /// How long a block lasts.
 pub(crate) const BLOCK_NS: u64 = SHAPE.block_ns();
 
-/// Words of the room for a state that is asked for.
-fn state_words(arguments: &[&str]) -> usize {
-    let asked = arguments.windows(2).find(|two| two[0] == "--state").map(|two| two[1]);
-    let mib = asked.map(|text| text.strip_suffix("MiB").expect("in MiB").parse::<usize>());
-    mib.map_or(SHAPE.state_words, |mib| mib.expect("a number") << 17)
+/// The shape that is asked for.
+fn shape_of(arguments: &[&str]) -> Shape {
+    let of = |name| arguments.windows(2).find(|two| two[0] == name).map(|two| two[1]);
+    let number = |text: &str| text.parse::<usize>().expect("a number");
+    let mib = of("--state").map(|text| number(text.strip_suffix("MiB").expect("in MiB")));
+    Shape {
+        state_words: mib.map_or(SHAPE.state_words, |mib| mib << 17),
+        slots: of("--standbys").map_or(SHAPE.slots, |text| number(text) + 1),
+        ..SHAPE
+    }
 }
 
 /// The tree's first patch.
@@ -48,6 +53,17 @@ pub(crate) struct Place<'a> {
     pub(crate) device: &'a str,
     /// What its library has to know: a variable and its value.
     pub(crate) variable: (&'a str, &'a str),
+}
+
+/// What a process of an engine is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Role {
+    /// Playout and monitor.
+    Supervisor,
+    /// What is spoken to.
+    Control,
+    /// The guest of this slot.
+    Worker(usize),
 }
 
 /// A running engine.
@@ -69,8 +85,8 @@ pub(crate) struct Engine {
 }
 
 impl Engine {
-    /// Starts one with a primary, a standby and a journal on `null`; it plays, whole, for a
-    /// quarter of a second when this comes back.
+    /// Starts one with a journal on `null`, a primary and a standby, or as many as are asked for;
+    /// it plays, whole, for a quarter of a second when this comes back.
     pub(crate) fn start(patch: &Path, arguments: &[&str]) -> Self {
         Self::start_on(&Place { device: "null", variable: ("NO_COLOR", "1") }, patch, arguments)
     }
@@ -99,14 +115,17 @@ impl Engine {
         command.env(place.variable.0, place.variable.1);
         command.arg("run").arg(patch).args(["--device", place.device, "--osc"]);
         command.arg(format!("127.0.0.1:{port}")).args(["--rate", "48000", "--channels", "2"]);
-        command.args(["--standbys", "1", "--show"]).arg(folder.path());
+        if !arguments.contains(&"--standbys") {
+            command.args(["--standbys", "1"]);
+        }
+        command.arg("--show").arg(folder.path());
         command.args(arguments).stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
         let mut child = command.spawn().expect("the program starts");
         let regions = look(port, &mut child, folder.path());
         let mut regions = regions.into_iter();
         let mut next = || regions.next().expect("a region");
         let fits = "regions of this build";
-        let shape = Shape { state_words: state_words(arguments), ..SHAPE };
+        let shape = shape_of(arguments);
         // In the order the door hands them out.
         let (orders, status) = (Orders::new(next()), Status::new(next()));
         let (inbox, tap, _plans) = (Inbox::new(next()), Tap::new(next(), &SHAPE), next());
@@ -117,7 +136,7 @@ impl Engine {
             status: status.expect(fits),
             inbox: inbox.expect(fits),
             tap: tap.expect(fits),
-            slots: (0..SHAPE.slots).map(|_| Slot::new(next(), &shape).expect(fits)).collect(),
+            slots: (0..shape.slots).map(|_| Slot::new(next(), &shape).expect(fits)).collect(),
             folder,
         }
     }
@@ -155,7 +174,7 @@ impl Engine {
     /// Whether both are in lockstep, under the guests that are believed.
     pub(crate) fn is_whole(&self) -> bool {
         let in_lockstep = |slot| State::from_word(self.status.slot(slot).state) == State::Lockstep;
-        self.orders.primary().is_some() && (0..SHAPE.slots).all(in_lockstep)
+        self.orders.primary().is_some() && (0..self.slots.len()).all(in_lockstep)
     }
 
     /// The slot that goes first.
@@ -163,16 +182,32 @@ impl Engine {
         self.orders.primary().expect("a primary")
     }
 
-    /// The processes, named: supervisor, primary, standby, control.
-    pub(crate) fn processes(&self) -> [(&'static str, u32); 4] {
-        let worker = |slot| self.status.slot(slot).pid as u32;
-        let primary = self.primary();
-        [
-            ("supervisor", self.child.id()),
-            ("primary", worker(primary)),
-            ("standby", worker(1 - primary)),
-            ("control", self.status.fact(Fact::ControlPid) as u32),
-        ]
+    /// The processes: supervisor, control, the workers of the slots.
+    pub(crate) fn processes(&self) -> Vec<(u32, Role)> {
+        let supervisor = (self.child.id(), Role::Supervisor);
+        let control = (self.status.fact(Fact::ControlPid) as u32, Role::Control);
+        let worker = |slot| (self.status.slot(slot).pid as u32, Role::Worker(slot));
+        [supervisor, control].into_iter().chain((0..self.slots.len()).map(worker)).collect()
+    }
+
+    /// What the primary took for a block in the middle, of its last two hundred, in nanoseconds.
+    pub(crate) fn render_ns(&self) -> u64 {
+        let place = &self.slots[self.primary()];
+        let (published, generation) = (place.published(), place.generation());
+        let mut entry = vec![0; place.entry_words()];
+        let mut times: Vec<u64> = (published.saturating_sub(200)..published)
+            .filter_map(|block| place.read(block, generation, &mut entry))
+            .map(|facts| facts.render_ns)
+            .collect();
+        times.sort_unstable();
+        times.get(times.len() / 2).copied().unwrap_or(0)
+    }
+
+    /// Words of the state in the newest checkpoint.
+    pub(crate) fn state_words(&self) -> usize {
+        let areas = self.slots.iter().flat_map(|slot| slot.areas());
+        let words = areas.filter_map(|area| area.read()).map(|(_, state)| state.len());
+        words.max().unwrap_or(0)
     }
 
     /// Kills the guest of a slot; gives the moment before.

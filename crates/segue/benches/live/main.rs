@@ -6,9 +6,9 @@
 //! printed, never asserted.
 
 mod comeback;
+mod cost;
 mod engine;
 mod failover;
-mod idle;
 mod jack;
 mod join;
 mod osc;
@@ -22,12 +22,13 @@ use std::time::Duration;
 /// What the long runs are asked for.
 type Part = (&'static str, fn(jack::Wish));
 
-const PARTS: [Part; 9] = [
+const PARTS: [Part; 10] = [
     ("failover", |_| failover::measure()),
     ("comeback", |_| comeback::measure()),
     ("join", |_| join::measure()),
+    ("large", |_| join::measure_large()),
     ("osc", |_| osc::measure()),
-    ("idle", |_| idle::measure()),
+    ("cost", |_| cost::measure()),
     ("traffic", |_| traffic::measure()),
     ("steady", |wish| steady::measure(wish.length)),
     ("jack", jack::measure),
