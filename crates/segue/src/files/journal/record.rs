@@ -3,7 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
-use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde::{Deserialize, Serialize, Serializer, de::DeserializeOwned};
 
 /// First bytes of every journal.
 pub(crate) const MAGIC: [u8; 12] = *b"segue-show\r\n";
@@ -99,13 +99,21 @@ pub(crate) struct Checkpoint {
     pub(crate) cursor: u64,
     /// The arena in runs: `zeros others` as little-endian u32, then so many little-endian 64-bit
     /// words that follow so many zeros. Most of an agenda and of a new delay line is zero.
+    #[serde(serialize_with = "at_once")]
     bytes: Vec<u8>,
+}
+
+/// The same bytes as one after the other, in one copy.
+fn at_once<S: Serializer>(bytes: &[u8], to: S) -> Result<S::Ok, S::Error> {
+    to.serialize_bytes(bytes)
 }
 
 impl Checkpoint {
     /// The checkpoint of `state` before `block`.
     pub(crate) fn new(block: u64, cursor: u64, state: &[u64]) -> Self {
-        let mut bytes = Vec::new();
+        // Not more than that is touched: a page that was never used costs a machine that shares its
+        // memory with others more than the copy.
+        let mut bytes = Vec::with_capacity(8 * state.len() + 16);
         let mut rest = state;
         while !rest.is_empty() {
             let zeros = rest.iter().position(|word| *word != 0).unwrap_or(rest.len());
@@ -204,19 +212,28 @@ pub(crate) enum Record {
 pub(crate) const HEADER_KIND: u32 = 1;
 
 impl Record {
-    /// The bytes of the whole record, framed.
-    pub(crate) fn framed(&self) -> Vec<u8> {
+    /// Appends the bytes of the whole record, framed: a long one is not copied from one buffer to
+    /// the next.
+    pub(crate) fn frame_into(&self, bytes: &mut Vec<u8>) {
         match self {
-            Self::Command(it) => framed(2, it),
-            Self::Hashes(it) => framed(3, it),
-            Self::Checkpoint(it) => framed(4, it),
-            Self::Mark(it) => framed(5, it),
-            Self::Gap(it) => framed(6, it),
-            Self::Quarantine(it) => framed(7, it),
-            Self::End(it) => framed(8, it),
-            Self::Concealed(it) => framed(9, it),
-            Self::Bypass(it) => framed(10, it),
+            Self::Command(it) => frame_into(2, it, bytes),
+            Self::Hashes(it) => frame_into(3, it, bytes),
+            Self::Checkpoint(it) => frame_into(4, it, bytes),
+            Self::Mark(it) => frame_into(5, it, bytes),
+            Self::Gap(it) => frame_into(6, it, bytes),
+            Self::Quarantine(it) => frame_into(7, it, bytes),
+            Self::End(it) => frame_into(8, it, bytes),
+            Self::Concealed(it) => frame_into(9, it, bytes),
+            Self::Bypass(it) => frame_into(10, it, bytes),
         }
+    }
+
+    /// The bytes of the whole record, framed.
+    #[cfg(test)]
+    pub(crate) fn framed(&self) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        self.frame_into(&mut bytes);
+        bytes
     }
 
     /// The record of a kind; none if kind or bytes are not ours.
@@ -238,14 +255,21 @@ impl Record {
 
 /// `kind length crc payload` of anything that can be written down.
 pub(crate) fn framed(kind: u32, what: &impl Serialize) -> Vec<u8> {
-    let payload = postcard::to_stdvec(what).expect("a record in memory can be written down");
-    let length = u32::try_from(payload.len()).expect("no record is longer than the limit");
-    let mut bytes = Vec::with_capacity(FRAME_BYTES + payload.len());
-    bytes.extend(kind.to_le_bytes());
-    bytes.extend(length.to_le_bytes());
-    bytes.extend(checksum(kind, length, &payload).to_le_bytes());
-    bytes.extend(payload);
+    let mut bytes = Vec::new();
+    frame_into(kind, what, &mut bytes);
     bytes
+}
+
+fn frame_into(kind: u32, what: &impl Serialize, bytes: &mut Vec<u8>) {
+    let at = bytes.len();
+    bytes.extend([0; FRAME_BYTES]);
+    *bytes = postcard::to_extend(what, std::mem::take(bytes))
+        .expect("a record in memory can be written down");
+    let (frame, payload) = bytes[at..].split_at_mut(FRAME_BYTES);
+    let length = u32::try_from(payload.len()).expect("no record is longer than the limit");
+    let words = [kind, length, checksum(kind, length, payload)];
+    let words = words.iter().flat_map(|word| word.to_le_bytes());
+    frame.iter_mut().zip(words).for_each(|(to, byte)| *to = byte);
 }
 
 /// The sum a whole record carries.
@@ -301,4 +325,26 @@ pub(crate) enum JournalError {
         /// What the system said.
         source: io::Error,
     },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Checkpoint, FRAME_BYTES, Record, checksum};
+
+    /// However it is put there: what older journals have is what is written now.
+    #[test]
+    fn a_state_is_framed_as_its_bytes_one_after_the_other_behind_what_waits() {
+        let state: Vec<u64> = (0..300).map(|word| word * word % 7).collect();
+        let checkpoint = Checkpoint::new(70, 900, &state);
+        let fields = (checkpoint.block, checkpoint.cursor, checkpoint.bytes.clone());
+        let expected = postcard::to_stdvec(&fields).unwrap();
+        let mut bytes = vec![7, 8, 9];
+        Record::Checkpoint(checkpoint.clone()).frame_into(&mut bytes);
+        let (frame, payload) = bytes[3..].split_at(FRAME_BYTES);
+        assert_eq!((&bytes[..3], payload), (&[7, 8, 9][..], &expected[..]));
+        let length = expected.len() as u32;
+        let words = [4, length, checksum(4, length, &expected)];
+        assert_eq!(frame, words.map(u32::to_le_bytes).concat());
+        assert_eq!(Record::decode(4, payload), Some(Record::Checkpoint(checkpoint)));
+    }
 }

@@ -78,7 +78,7 @@ impl JournalWriter {
 
     /// Adds a record; it is in the file after the next [`JournalWriter::flush`].
     pub(crate) fn push(&mut self, record: &Record) {
-        self.waiting.extend(record.framed());
+        record.frame_into(&mut self.waiting);
     }
 
     /// Hands what waits to the system. After an error the file ends in a whole record, and what
