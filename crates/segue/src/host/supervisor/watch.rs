@@ -1,4 +1,5 @@
-//! The loop of the supervisor: looks at everybody once a block, and does what was decided.
+//! The loop of the supervisor: looks at everybody when something stirs or the monitor's rest is
+//! over, and does what was decided.
 //!
 //! | stage | ends when | then |
 //! |---|---|---|
