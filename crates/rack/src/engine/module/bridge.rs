@@ -1,4 +1,4 @@
-//! What carries an outlet over a step: into a bypass and out of it, and from one choice to the next.
+//! What carries an outlet over a step: into a bypass, out of it, and from one choice to the next.
 
 use segue_dsp::by_stride;
 
@@ -77,9 +77,8 @@ pub(super) fn rise(
         if outlet.page.is_none() {
             continue;
         }
-        let mut left = parts.head.fade_left;
-        for frame in page[from * outlet.stride..to * outlet.stride].chunks_exact_mut(outlet.stride)
-        {
+        let (stride, mut left) = (outlet.stride, parts.head.fade_left);
+        for frame in page[from * stride..to * stride].chunks_exact_mut(stride) {
             let gain = 1.0 - left as f32 / scene.bypass_frames as f32;
             left = left.saturating_sub(1);
             for out in frame {
