@@ -1,8 +1,6 @@
 //! What rings on after the sound has ended: it ends too, and never where numbers become slow.
 
-mod bench;
-
-use bench::Bench;
+use crate::bench::Bench;
 use segue_rack::catalog::ModuleSpec;
 use segue_rack::{Action, Command, Rack, Setup, catalog};
 

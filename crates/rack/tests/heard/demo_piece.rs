@@ -1,8 +1,6 @@
 //! The piece the demo plays, listened to.
 
-mod bench;
-
-use bench::Bench;
+use crate::bench::{Bench, peak};
 use segue_rack::{Action, Command};
 
 /// The messages of `patches/demo.osc` as commands.
@@ -25,13 +23,13 @@ fn score(bench: &Bench) -> Vec<Command> {
         };
         Some(Command::at((time * 48_000.0) as u64, action))
     };
-    let lines = include_str!("../../../patches/demo.osc").lines();
+    let lines = include_str!("../../../../patches/demo.osc").lines();
     lines.map(|line| read(line).unwrap_or_else(|| panic!("not understood: {line}"))).collect()
 }
 
 /// Twenty seconds as the engine would play them: a message reaches the agenda a second ahead.
 fn play() -> (Bench, Vec<f32>) {
-    let mut bench = Bench::new(include_str!("../../../patches/demo.toml"));
+    let mut bench = Bench::new(include_str!("../../../../patches/demo.toml"));
     let score = score(&bench);
     let mut next = 0;
     let mut heard = Vec::new();
@@ -48,7 +46,7 @@ fn play() -> (Bench, Vec<f32>) {
 
 #[test]
 fn the_score_is_in_order_and_lasts_twenty_seconds() {
-    let bench = Bench::new(include_str!("../../../patches/demo.toml"));
+    let bench = Bench::new(include_str!("../../../../patches/demo.toml"));
     let score = score(&bench);
     assert!(score.is_sorted_by_key(|command| command.due));
     let last = score.last().unwrap().due;
@@ -59,7 +57,7 @@ fn the_score_is_in_order_and_lasts_twenty_seconds() {
 fn the_piece_has_no_hole_no_clipping_and_no_click() {
     let (bench, heard) = play();
     assert_eq!(bench.rack.notes(), segue_rack::Notes::default());
-    let loudest = bench::peak(&heard);
+    let loudest = peak(&heard);
     assert!((0.4..0.95).contains(&loudest), "peak {loudest}");
     for (tenth, samples) in heard.chunks(9_600).enumerate().skip(1) {
         let power: f32 = samples.iter().map(|sample| sample * sample).sum();

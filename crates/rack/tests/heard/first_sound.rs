@@ -4,7 +4,7 @@ use segue_rack::{Action, BLOCK_FRAMES, Command, Patch, Plan, Rack, Setup};
 
 #[test]
 fn the_first_patch_sounds_while_its_gate_is_open_and_is_silent_before_and_after() {
-    let text = include_str!("../../../patches/first.toml");
+    let text = include_str!("../../../../patches/first.toml");
     let setup = Setup::default();
     let patch = Patch::parse(text).unwrap();
     let plan = Plan::compile(&patch, &setup).unwrap();

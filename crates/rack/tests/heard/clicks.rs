@@ -1,8 +1,6 @@
 //! No change is heard as a click: the limit that docs/patches.md names, kept by every type.
 
-mod bench;
-
-use bench::{Bench, peak};
+use crate::bench::{Bench, peak};
 use segue_rack::catalog::{ModuleSpec, ParamSpec};
 use segue_rack::quantity::Unit;
 use segue_rack::{Action, Command, catalog};
