@@ -38,3 +38,25 @@ fn nothing_is_ever_concealed_on_freewheel() {
         assert!(world.checker.is_all_applied());
     }
 }
+
+/// Lives 50235 and 53551: playout waited for a joiner, the joiner for the primary, and the primary
+/// had published all there was; a bit of the word that said so had flipped.
+#[test]
+fn whoever_says_less_than_it_has_published_holds_nobody_up() {
+    for (seed, slots) in [(61, 2), (62, 3)] {
+        let config = Config { slots, freewheel: true, ..Config::default() };
+        let mut world = World::new(seed, config);
+        world.settle();
+        for round in 0..20 {
+            world.run(40 + round);
+            let first = world.orders.primary().expect("somebody goes first");
+            world.kill((first + 1) % slots);
+            let done = |world: &World| world.slots[first].published() == world.orders.sealed();
+            world.run_until("all there is has been published", done);
+            world.understate(first);
+            world.settle();
+        }
+        world.run(40);
+        assert_eq!((world.counter(Deaths), world.counter(NoneReads)), (20, 0), "{slots} slots");
+    }
+}

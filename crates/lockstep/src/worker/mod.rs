@@ -154,12 +154,14 @@ impl<I: Instrument> Worker<I> {
             self.agree();
         }
         if self.next >= self.parts.orders.sealed() {
+            self.say_again();
             return Step::Wait;
         }
         if let Err(leave) = self.read_records() {
             return Step::Leave(leave);
         }
         if !self.may_start() {
+            self.say_again();
             return Step::Wait;
         }
         if let Err(leave) = self.render(clock) {
@@ -208,14 +210,28 @@ impl<I: Instrument> Worker<I> {
         block::put_facts(&mut self.entry, facts);
         place.write(block, self.parts.generation, &self.entry);
         self.next += 1;
-        // Said before the verdicts are looked at a last time: see `Verdicts::pass`.
+        // Written before the verdicts are looked at a last time: see `Verdicts::pass`.
         place.set_reached(self.next);
         if self.parts.orders.verdicts().concern(block, known) {
             return Err(Leave::Overruled(block));
         }
-        let published = if self.phase == Phase::Lockstep { self.next } else { 0 };
-        place.publish(self.next, published, self.cursor);
+        place.publish(self.next, self.published(), self.cursor);
         Ok(())
+    }
+
+    /// Blocks below this may be played.
+    fn published(&self) -> u64 {
+        if self.phase == Phase::Lockstep { self.next } else { 0 }
+    }
+
+    /// Says again how far it is where its words were damaged: on `freewheel` all may be waiting
+    /// for them, and nothing else would be rendered to say it.
+    fn say_again(&self) {
+        let place = &self.parts.slots[self.parts.slot];
+        let said = (place.reached(), place.published(), place.cursor());
+        if said != (self.next, self.published(), self.cursor) {
+            place.publish(self.next, self.published(), self.cursor);
+        }
     }
 
     /// Says which part was set back in this block, if one was.

@@ -63,6 +63,20 @@ impl World {
         self.slots[slot].region().store(word, wild, SeqCst);
     }
 
+    /// A guest says that it has published less than it has.
+    pub fn understate(&mut self, slot: usize) {
+        let word = self.word_of(|it| it.publish(0, u64::MAX, 0));
+        let less = self.chance.below(self.slots[slot].published().max(1));
+        self.slots[slot].region().store(word, less, SeqCst);
+    }
+
+    /// A guest says that it has rendered what nobody can have.
+    pub fn overreach(&mut self, slot: usize) {
+        let word = self.word_of(|it| it.set_reached(u64::MAX));
+        let region = self.slots[slot].region();
+        region.store(word, region.load(word, SeqCst) | 1 << 27, SeqCst);
+    }
+
     /// The one word that such a store changes, the bell aside.
     fn word_of(&self, store: impl Fn(&Slot)) -> usize {
         let region = Region::heap(Slot::words(&self.shape));
