@@ -1,5 +1,6 @@
 //! Commands and parts that kill whoever applies or renders them: judged once, as data.
 
+use segue_lockstep::memory::orders::{Found, Record};
 use segue_lockstep::memory::status::Counter::{
     Bypassed, Deaths, Failovers, NoneReads, Quarantined,
 };
@@ -109,6 +110,48 @@ fn on_freewheel_poison_costs_no_block_at_all() {
         let deaths = if how == Poison::LoopInApply { 2 } else { 1 };
         assert_eq!((world.counter(Deaths), world.counter(NoneReads)), (deaths, 0), "{how:?}");
     }
+}
+
+/// Life 53291: the verdict was withdrawn because of a bit that had flipped in how far the dying
+/// said it had come, and it was never passed again: whoever came looped at the same place.
+#[test]
+fn a_wild_word_of_how_far_somebody_is_spares_no_poison() {
+    for how in [Poison::CrashInApply, Poison::CrashInRender, Poison::LoopInApply] {
+        for seed in 70..75 {
+            let mut world = world(seed, Config::default());
+            assert!(world.send(&[[1; 4], poison(how, 1)]));
+            let mut ticks = 0;
+            while verdicts(&world).is_empty() && ticks < 4000 {
+                world.overreach(0);
+                world.overreach(1);
+                world.tick();
+                ticks += 1;
+            }
+            assert_eq!(verdicts(&world).len(), 1, "{how:?}, seed {seed}");
+            world.settle();
+            world.run(300);
+            assert!(world.checker.is_all_applied());
+        }
+    }
+}
+
+/// What seemed to come too late is passed when it proves true after all.
+#[test]
+fn a_verdict_that_was_withdrawn_does_not_stand_in_its_own_way() {
+    let mut world = world(80, Config::default());
+    assert!(world.send(&[poison(Poison::CrashInApply, 1)]));
+    world.run_until("it is sealed", |world| world.orders.head() > 0);
+    let Found::Record(Record { block, .. }) = world.orders.record(0) else { panic!("no record") };
+    // The standby's ring holds the block, as if it had rendered it.
+    let standby = 1 - world.orders.primary().expect("somebody goes first");
+    let place = &world.slots[standby];
+    place.write(block, place.generation(), &vec![0; place.entry_words()]);
+    world.run_until("one is dead of it", |world| world.counter(Deaths) == 1);
+    assert!(verdicts(&world).is_empty());
+    world.run_until("it is judged", |world| !verdicts(world).is_empty());
+    world.settle();
+    world.run(300);
+    assert!(world.checker.is_all_applied());
 }
 
 /// S52: a kill from outside while a command is applied condemns nobody.

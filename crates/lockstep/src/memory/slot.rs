@@ -262,6 +262,15 @@ impl Slot {
         }
     }
 
+    /// Whether this guest has rendered `block`: its ring holds that block, or a later one up to
+    /// which it says it has come. The word alone may be damaged. `[control]`
+    #[must_use]
+    pub fn has_rendered(&self, block: u64, generation: u64) -> bool {
+        let mut entry = vec![0; self.entry_words];
+        let last = self.reached().saturating_sub(1).max(block);
+        [block, last].into_iter().any(|it| self.read(it, generation, &mut entry).is_some())
+    }
+
     /// A new guest sits down: everything about the last one is cleared, the generation is
     /// written last. `[any]`
     pub fn sit(&self, generation: u64, build: u64) {

@@ -101,7 +101,7 @@ impl Verdicts {
     }
 
     /// Passes a verdict, if there is room for it. It is withdrawn at once, and false given, when
-    /// a guest of `slots` turns out to have rendered the block without it: who renders says so
+    /// a guest of `slots` turns out to have rendered the block without it: who renders writes it
     /// before it looks here a last time (see [`Verdicts::concern`]), so one of the two sees the
     /// other. `[control]`
     #[must_use]
@@ -127,7 +127,7 @@ impl Verdicts {
         fence(SeqCst);
         let too_late = slots.iter().enumerate().any(|(slot, place)| {
             let sits = place.generation() == generation(slot) && generation(slot) != 0;
-            sits && place.reached() > verdict.block()
+            sits && place.has_rendered(verdict.block(), generation(slot))
         });
         if too_late {
             self.region.store(at, VOID, Release);
@@ -174,12 +174,26 @@ mod tests {
     #[test]
     fn a_verdict_about_a_block_that_somebody_has_rendered_is_withdrawn() {
         let (table, slots) = table();
-        slots[0].publish(5, 5, 0);
+        slots[0].write(4, 1, &vec![0; slots[0].entry_words()]);
         assert!(!table.pass(Verdict::Quarantine { number: 7, block: 4 }, &slots, |_| 1));
         assert!(!table.is_quarantined(7));
         // A guest that is gone says nothing.
         assert!(table.pass(Verdict::Quarantine { number: 7, block: 4 }, &slots, |_| 2));
         assert!(table.is_quarantined(7));
+    }
+
+    #[test]
+    fn a_wild_word_of_how_far_somebody_is_withdraws_nothing() {
+        let (table, slots) = table();
+        for reached in [5, 1 << 40, u64::MAX] {
+            slots[0].set_reached(reached);
+            let number = reached;
+            assert!(table.pass(Verdict::Quarantine { number, block: 4 }, &slots, |_| 1));
+        }
+        // Whoever is far beyond the block has rendered it, though its ring no longer holds it.
+        slots[0].write(400, 1, &vec![0; slots[0].entry_words()]);
+        slots[0].set_reached(401);
+        assert!(!table.pass(Verdict::Quarantine { number: 7, block: 4 }, &slots, |_| 1));
     }
 
     #[test]

@@ -104,6 +104,7 @@ mod tests {
             head,
             lateness,
             revive,
+            verdicts: Vec::new(),
             freewheel,
             period_blocks,
         };

@@ -76,7 +76,7 @@ pub struct Monitor {
     suspected: Vec<Verdict>,
     /// Verdicts that one loop suggests.
     caught: Vec<Verdict>,
-    /// Verdicts that were passed.
+    /// Verdicts that were passed, and not withdrawn for coming too late.
     verdicts: Vec<Verdict>,
 }
 
@@ -154,6 +154,7 @@ impl Monitor {
             self.guests.iter_mut().for_each(Guest::forgive);
         }
         self.note_published(seen);
+        self.verdicts.retain(|verdict| seen.verdicts.contains(verdict));
         for slot in 0..self.guests.len() {
             self.step_slot(slot, seen, &mut actions);
         }

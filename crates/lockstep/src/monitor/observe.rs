@@ -8,6 +8,7 @@ use crate::memory::inbox::Inbox;
 use crate::memory::orders::Orders;
 use crate::memory::slot::{Crumb, HASHES_KEPT, Phase, Slot};
 use crate::memory::status::Status;
+use crate::memory::verdicts::Verdict;
 
 /// The note a dying worker left.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -133,6 +134,8 @@ pub struct Observation {
     pub lateness: u64,
     /// Slots (one bit each) somebody asked to be brought back.
     pub revive: u64,
+    /// The verdicts that stand.
+    pub verdicts: Vec<Verdict>,
     /// No clock: no rule about blocks uses time.
     pub freewheel: bool,
     /// Blocks of the longest period asked for, rounded up.
@@ -217,6 +220,7 @@ pub fn observe(tick: Tick, orders: &Orders, status: &Status, slots: &[Slot]) -> 
         head: orders.head(),
         lateness: status.lateness(),
         revive,
+        verdicts: orders.verdicts().all().collect(),
         freewheel: orders.freewheel(),
         period_blocks: orders.period().div_ceil(crate::BLOCK_FRAMES as u64),
     }

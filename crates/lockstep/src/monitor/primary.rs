@@ -245,6 +245,7 @@ mod tests {
                 head: 0,
                 lateness: 0,
                 revive: 0,
+                verdicts: Vec::new(),
                 freewheel: false,
                 period_blocks: 1,
             });

@@ -83,6 +83,7 @@ impl Scene {
             head: 0,
             lateness: 0,
             revive: self.revive,
+            verdicts: self.monitor.verdicts.clone(),
             freewheel: false,
             period_blocks: 1,
         })
