@@ -37,7 +37,8 @@ use crate::{Config, World};
 
 const MS: u64 = 1_000_000;
 
-/// How long the world may take to be whole again when nothing hurts it any more.
+/// How long the world may take to be whole again when nothing hurts it any more, and no poison
+/// lies between what can be begun from and the playhead.
 const HEAL_NS: u64 = 20_000 * MS;
 
 /// What a life was and what came of it.
@@ -159,9 +160,10 @@ impl Life {
             }
         }
         let (began, from) = (self.world.now_ns(), self.world.orders.playhead());
+        let patience_ns = HEAL_NS + self.replays_ns();
         // Who was given up is brought back once its place is known to be good again.
         self.world.run_ns(100 * MS);
-        while !self.world.is_whole() && self.world.now_ns() - began < HEAL_NS {
+        while !self.world.is_whole() && self.world.now_ns() - began < patience_ns {
             self.world.revive = u64::MAX;
             self.world.run_ns(100 * MS);
         }
@@ -170,7 +172,8 @@ impl Life {
         }
         self.report.healed = self.world.orders.playhead() - from;
         let healed = self.world.now_ns() - began;
-        assert!(healed < HEAL_NS, "whole again only after {} ms", healed / MS);
+        let stands = || self.world.describe();
+        assert!(healed < patience_ns, "whole again only after {} ms\n{}", healed / MS, stands());
         // Two agree again, so that whoever joins next has something to begin from.
         if self.report.config.slots > 1 {
             let level = self.world.orders.sealed();
@@ -185,6 +188,16 @@ impl Life {
             let heard = world.checker.heard();
             heard >= sealed && heard == world.orders.playhead()
         });
+    }
+
+    /// What poison may cost that nobody has met yet: each kills whoever replays it, twice if it
+    /// loops, and the next guest starts and replays from the same state as the last.
+    fn replays_ns(&self) -> u64 {
+        let Config { start_ns, render_ns, .. } = self.report.config;
+        let orders = &self.world.orders;
+        let from = orders.trusted().map_or(0, |(block, _)| block);
+        let blocks = orders.sealed().saturating_sub(from);
+        2 * self.world.poisons_unjudged() * (start_ns + blocks * render_ns)
     }
 
     fn check(mut self) -> Report {

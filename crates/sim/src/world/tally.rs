@@ -78,6 +78,12 @@ impl World {
         POISONED.iter().for_each(|cause| self.endanger(cause));
     }
 
+    /// How much of the poison that was sent has not led to a verdict.
+    #[must_use]
+    pub fn poisons_unjudged(&self) -> u64 {
+        self.tally.poisons.saturating_sub(self.orders.verdicts().all().count()) as u64
+    }
+
     /// From now on every death is held against what was done.
     pub fn be_strict(&mut self) {
         self.tally.strict = true;
@@ -134,7 +140,7 @@ impl World {
         let own = own.filter(|(at_ns, _)| *at_ns >= born_ns).find(fits);
         let all = self.tally.dangers.iter();
         let all = all.filter(|(at_ns, _)| at_ns + LASTS_NS > self.now_ns).find(fits);
-        let poisoned = self.tally.poisons > self.orders.verdicts().all().count()
+        let poisoned = self.poisons_unjudged() > 0
             && POISONED.iter().any(|cause| death.cause.starts_with(cause));
         assert!(
             poisoned || own.or(all).is_some(),
