@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use segue_sim::life::{self, Report};
+use segue_sim::life::{self, COUNTED, Report};
 
 const USAGE: &str = "usage: segue-sim SEED [--tell] | segue-sim --minutes N [--from SEED] | \
                      segue-sim --lives N [--from SEED]";
@@ -56,6 +56,8 @@ struct Sum {
     wrong: u64,
     healed: u64,
     verdicts: usize,
+    within: [u64; 2],
+    counted: [u64; COUNTED.len()],
     faults: BTreeMap<&'static str, u64>,
     failed: Vec<(u64, String)>,
 }
@@ -72,6 +74,8 @@ impl Sum {
         self.verdicts += report.verdicts;
         self.wrong += report.wrong;
         self.healed = self.healed.max(report.healed);
+        self.within.iter_mut().zip(report.within).for_each(|(sum, it)| *sum += it);
+        self.counted.iter_mut().zip(report.counted).for_each(|(sum, it)| *sum += it);
         for (kind, count) in report.faults {
             *self.faults.entry(kind).or_default() += count;
         }
@@ -157,6 +161,11 @@ fn report(sum: &Sum, took: Duration) -> ExitCode {
     println!("{faults} faults, {:.0} a second", faults as f64 / seconds);
     for (kind, count) in &sum.faults {
         println!("{count:>9} {kind}");
+    }
+    let [joining, nobody] = sum.within;
+    println!("{joining} of them while somebody joined, {nobody} while nobody was in lockstep");
+    for ((what, _), count) in COUNTED.iter().zip(sum.counted) {
+        println!("{count:>9} {what}, exactly");
     }
     println!("{} deaths, every one explained; {} verdicts", sum.deaths, sum.verdicts);
     println!("{} blocks concealed, every one counted", sum.concealed);

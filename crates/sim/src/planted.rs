@@ -123,6 +123,20 @@ pub const PLANTED: &[Planted] = &[
         "number: it, .. } if it == number + 1",
     ),
     tests(
+        "a wild word withdraws a verdict",
+        VERDICTS,
+        "place.has_rendered(verdict.block(), generation(slot))",
+        "place.reached() > verdict.block()",
+        "-p segue-lockstep --lib verdicts::",
+    ),
+    tests(
+        "a withdrawn verdict stands in its own way",
+        MONITOR,
+        "self.verdicts.retain(|verdict| seen.verdicts.contains(verdict));",
+        "",
+        "-p segue-sim --test poison stand_in_its_own_way",
+    ),
+    tests(
         "verdicts without end",
         VERDICTS,
         "if count >= VERDICTS_MAX {",
@@ -155,6 +169,7 @@ pub const PLANTED: &[Planted] = &[
         "if made_up {",
         "if made_up && self.playhead > 64 {",
     ),
+    lives("late is not counted", PLAYOUT, "self.parts.status.count(Counter::Late);", ""),
     lives("freewheel does not wait", PLAYOUT, "if !found && self.pace.freewheel {", "if false {"),
     lives(
         "seal a block too late",
@@ -229,6 +244,13 @@ pub const PLANTED: &[Planted] = &[
         ".max(parts.tap.head())",
         "",
         "-p segue-lockstep --lib not_played_again",
+    ),
+    tests(
+        "nobody says again how far it is",
+        WORKER,
+        "if said != (self.next, self.published(), self.cursor) {",
+        "if said == (u64::MAX, u64::MAX, 0) {",
+        "-p segue-sim --test freewheel whoever_says_less",
     ),
     lives(
         "a worker that skips a command",
@@ -372,6 +394,12 @@ pub const PLANTED: &[Planted] = &[
         "-p segue-sim --test divergence outvoted",
     ),
     lives("no joiner takes over", PRIMARY, ".or_else(|| self.arrived(seen))", ""),
+    lives(
+        "who was only late is counted as failed",
+        PRIMARY,
+        "actions.push(Action::Count(Counter::RoleChanges));",
+        "actions.push(Action::Count(Counter::Failovers));",
+    ),
     tests(
         "the beginning is freed before anybody agreed",
         KEEP,
@@ -398,6 +426,12 @@ pub const PLANTED: &[Planted] = &[
         DRIVER,
         "if drives && silent_ns > limit_ns {",
         "if drives && silent_ns > 100 * limit_ns {",
+    ),
+    lives(
+        "a lost device is counted twice",
+        DRIVER,
+        "Some(first) => vec![first, Move::CountLoss, close],",
+        "Some(first) => vec![first, Move::CountLoss, Move::CountLoss, close],",
     ),
     tests(
         "who ended within a call is not succeeded",

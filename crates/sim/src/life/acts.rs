@@ -17,6 +17,19 @@ const FRESH_BLOCKS: u64 = 128;
 /// How long a flood goes on: the log holds 65,536 records, and 48,000 are sealed in a second.
 const FLOOD_NS: u64 = 1_800 * MS;
 
+/// The longest time until a guest that fails twice is tried again.
+const RETRY_NS: u64 = 200 * MS;
+
+/// Where bits flip; the last is needed by whoever begins.
+const PLACES: [(Place, &str); 6] = [
+    (Place::Words, "bit flip in a guest's words"),
+    (Place::Heartbeat, "bit flip in a heartbeat"),
+    (Place::Cursor, "bit flip in a log cursor"),
+    (Place::Block, "bit flip in a block"),
+    (Place::Hash, "bit flip in a hash"),
+    (Place::Checkpoint, "bit flip in a checkpoint"),
+];
+
 impl Life {
     /// Something happens, and then some time passes; often too little for anybody to recover.
     pub(super) fn act(&mut self) {
@@ -47,6 +60,12 @@ impl Life {
             println!("block {}: {kind}", self.world.orders.playhead());
         }
         *self.report.faults.entry(kind).or_default() += 1;
+        let states = (0..self.report.config.slots).map(|slot| self.world.state(slot));
+        let states: Vec<State> = states.collect();
+        let joins = states.contains(&State::Joining);
+        let nobody = !states.contains(&State::Lockstep);
+        self.report.within[0] += u64::from(joins);
+        self.report.within[1] += u64::from(nobody);
     }
 
     fn draw_slot(&mut self) -> usize {
@@ -166,7 +185,9 @@ impl Life {
         }
     }
 
-    /// A state goes wrong silently; where nobody can compare it, nobody could find out.
+    /// A state goes wrong silently, while all are there or while one of three or more joins, and
+    /// then as often as not something else happens. Where nobody can compare it, nobody could
+    /// find out.
     fn stain(&mut self) {
         let slots = self.report.config.slots;
         if slots < 2 || !self.is_calm() {
@@ -174,48 +195,97 @@ impl Life {
         }
         let slot = self.draw_slot();
         let Some(pid) = self.world.child(slot).map(|child| child.pid()) else { return };
-        // Two cannot tell who is wrong before a third has started and replayed; more can vote,
-        // unless they are late and there is no waiting.
-        let Config { start_ns, freewheel, period, .. } = self.report.config;
-        let period_blocks = period.1.div_ceil(64) as u64;
-        let borne = match (slots, freewheel) {
-            (2, _) => JUDGED_BLOCKS + start_ns / MS + 3 * period_blocks,
-            (_, true) => 0,
-            (_, false) => JUDGED_BLOCKS + 3 * period_blocks,
-        };
-        self.world.checker.tolerated = self.world.checker.wrong + borne;
-        self.world.endanger("block ");
-        if self.world.chance.one_in(2) {
-            let _ = self.world.send(&[poison(Poison::QuietStain, pid)]);
-            self.note("silent corruption that is not heard at once");
-        } else {
-            let _ = self.world.send(&[poison(Poison::Stain, pid)]);
-            self.note("silent corruption");
+        let one_joins = slots > 2 && self.world.chance.one_in(3);
+        let others = if self.world.chance.one_in(2) { 1 + self.world.chance.below(2) } else { 0 };
+        self.tolerate(others + u64::from(one_joins));
+        if one_joins {
+            self.world.kill((slot + 1) % slots);
+            self.note("kill");
+            let ns = self.world.chance.below(60 * MS);
+            self.world.run_ns(ns);
         }
-        if self.world.chance.one_in(3) {
+        self.world.endanger("block ");
+        let (how, kind) = match self.world.chance.one_in(2) {
+            true => (Poison::QuietStain, "silent corruption that is not heard at once"),
+            false => (Poison::Stain, "silent corruption"),
+        };
+        let _ = self.world.send(&[poison(how, pid)]);
+        self.note(kind);
+        for _ in 0..others {
+            let ns = self.world.chance.below(60 * MS);
+            self.world.run_ns(ns);
+            self.happen_to_stained();
+        }
+        if others == 0 && self.world.chance.one_in(2) {
             let ns = self.world.chance.below(60 * MS);
             self.world.run_ns(ns);
             self.hurt_all();
         }
         // What is wrong after that was handed on as the truth.
-        self.world.run_ns(600 * MS + 3 * start_ns);
+        let start_ns = self.report.config.start_ns;
+        self.world.run_ns(600 * MS + 3 * start_ns + others * (start_ns + RETRY_NS));
         self.world.checker.tolerated = self.world.checker.wrong;
+    }
+
+    /// How much may be heard wrong when a state goes wrong among so many other faults.
+    fn tolerate(&mut self, others: u64) {
+        // Two cannot tell who is wrong before a third has started and replayed; more can vote,
+        // unless they are late and there is no waiting.
+        let Config { slots, start_ns, freewheel, period, .. } = self.report.config;
+        let period_blocks = period.1.div_ceil(64) as u64;
+        let again = start_ns / MS + RETRY_NS / MS + 3 * period_blocks;
+        let borne = match (slots, freewheel, others) {
+            (2, _, _) => JUDGED_BLOCKS + start_ns / MS + 3 * period_blocks,
+            (_, true, 0) => 0,
+            _ => JUDGED_BLOCKS + 3 * period_blocks,
+        };
+        self.world.checker.tolerated = self.world.checker.wrong + borne + others * again;
+    }
+
+    /// Something else while a state is wrong: whatever leaves a state that two had agreed on
+    /// within reach.
+    fn happen_to_stained(&mut self) {
+        let slot = self.draw_slot();
+        if !self.is_running(slot) {
+            return;
+        }
+        match self.world.chance.below(8) {
+            0 | 1 => {
+                self.world.kill(slot);
+                self.note("kill");
+            }
+            2 => {
+                self.world.stop(slot);
+                self.note("stop");
+            }
+            3 if self.world.state(slot) != State::Starting => {
+                let kind = self.afflict(slot, Ailment::Looping, "looped", "loop");
+                self.note(kind);
+            }
+            4 => {
+                self.world.endanger("published a damaged block");
+                self.world.tear_block(slot);
+                self.note("torn block");
+            }
+            5 => self.poison(),
+            6 => self.burst(),
+            _ => {
+                let (place, kind) = PLACES[self.world.chance.below(5) as usize];
+                self.flip_in(slot, place, kind);
+            }
+        }
     }
 
     fn flip(&mut self) {
         let slot = self.draw_slot();
-        let places = [
-            (Place::Words, "bit flip in a guest's words"),
-            (Place::Heartbeat, "bit flip in a heartbeat"),
-            (Place::Cursor, "bit flip in a log cursor"),
-            (Place::Block, "bit flip in a block"),
-            (Place::Hash, "bit flip in a hash"),
-            (Place::Checkpoint, "bit flip in a checkpoint"),
-        ];
-        let (place, kind) = places[self.world.chance.below(6) as usize];
-        if place == Place::Checkpoint && !self.has_fresh_checkpoints() {
-            return;
+        let place = self.world.chance.below(PLACES.len() as u64) as usize;
+        let (place, kind) = PLACES[place];
+        if place != Place::Checkpoint || self.has_fresh_checkpoints() {
+            self.flip_in(slot, place, kind);
         }
+    }
+
+    fn flip_in(&mut self, slot: usize, place: Place, kind: &'static str) {
         self.world.endanger("");
         self.world.flip(slot, place);
         self.note(kind);
@@ -319,7 +389,7 @@ impl Life {
             self.note("device stall");
             return;
         }
-        match self.world.chance.below(4) {
+        match self.world.chance.below(5) {
             0 => {
                 self.world.silence_device(3 * ns);
                 self.note("silent device");
@@ -329,6 +399,10 @@ impl Life {
                 self.note("lost device");
             }
             2 => {
+                self.world.end_device();
+                self.note("device ended within a call");
+            }
+            3 => {
                 // As much at once as a device without a clock asks for, within the tap.
                 let period = self.report.config.period.1 as u64;
                 self.world.hasten_device((38_400 / period).max(2));

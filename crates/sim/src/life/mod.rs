@@ -41,6 +41,16 @@ const MS: u64 = 1_000_000;
 /// lies between what can be begun from and the playhead.
 const HEAL_NS: u64 = 20_000 * MS;
 
+/// What is counted in a life and held against what was seen from outside.
+pub const COUNTED: [(&str, Counter); 6] = [
+    ("failovers", Counter::Failovers),
+    ("changes of a primary that was late", Counter::RoleChanges),
+    ("blocks late", Counter::Late),
+    ("divergences", Counter::Divergences),
+    ("devices lost", Counter::DeviceLosses),
+    ("commands applied", Counter::Applied),
+];
+
 /// What a life was and what came of it.
 #[derive(Clone, Debug, Default)]
 pub struct Report {
@@ -50,6 +60,8 @@ pub struct Report {
     pub config: Config,
     /// Faults by kind.
     pub faults: BTreeMap<&'static str, u64>,
+    /// Faults while somebody joined, and while nobody was in lockstep.
+    pub within: [u64; 2],
     /// Blocks that were heard.
     pub blocks: u64,
     /// Virtual time, in nanoseconds.
@@ -62,6 +74,8 @@ pub struct Report {
     pub deaths: u64,
     /// Verdicts.
     pub verdicts: usize,
+    /// What was counted, in the order of [`COUNTED`].
+    pub counted: [u64; COUNTED.len()],
     /// Blocks from the last fault to full strength.
     pub healed: u64,
 }
@@ -205,12 +219,14 @@ impl Life {
         let seed = self.report.seed;
         let counted = |counter| world.counter(counter);
         let damaged = counted(Counter::Damaged);
+        assert_eq!(damaged, world.damaged(), "seed {seed}: damaged");
         assert!(world.checker.is_all_applied_but(damaged), "seed {seed}: a command was lost");
         assert_eq!(counted(Counter::NoneReads), world.checker.concealed, "seed {seed}");
-        let [buried, told, deposed] = world.tallied();
+        let [buried, told, failed_over, passed_on] = world.tallied();
         assert_eq!((counted(Counter::Deaths), told), (buried, buried), "seed {seed}: deaths");
-        let changes = counted(Counter::Failovers) + counted(Counter::RoleChanges);
-        assert_eq!(changes, deposed, "seed {seed}: failovers");
+        let changes = (counted(Counter::Failovers), counted(Counter::RoleChanges));
+        assert_eq!(changes, (failed_over, passed_on), "seed {seed}: failovers, changes");
+        assert_eq!(counted(Counter::DeviceLosses), world.device_losses(), "seed {seed}: devices");
         assert!(buried >= self.deaths, "seed {seed}: a death was not told");
         assert_eq!(counted(Counter::Divergences), world.differed(), "seed {seed}: divergences");
         let all = || world.orders.verdicts().all();
@@ -230,6 +246,7 @@ impl Life {
         self.report.wrong = world.checker.wrong;
         self.report.deaths = buried;
         self.report.verdicts = all().count();
+        self.report.counted = COUNTED.map(|(_, counter)| counted(counter));
         self.report
     }
 }

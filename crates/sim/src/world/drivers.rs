@@ -4,6 +4,7 @@
 //! silent, is lost, ends within a call at any store, or asks for more than there is time for. A
 //! stream that is closed comes back after a quarter of a second.
 
+use segue_lockstep::memory::slot::Phase;
 use segue_lockstep::memory::status::Counter;
 use segue_lockstep::memory::tap::Found;
 use segue_lockstep::monitor::{DriverWatch, Loss, Move, StreamSeen, TIMER, Within};
@@ -18,6 +19,9 @@ const REOPEN_NS: u64 = 250_000_000;
 /// asks for more than the tap holds would be ended by nobody, and outruns whoever records.
 const SWALLOWED_SECONDS: u64 = 10;
 
+/// How long after what was done to it a device may still be taken for lost: its longest patience.
+const LASTS_NS: u64 = 600_000_000;
+
 /// The drivers of a world.
 #[derive(Debug)]
 pub(crate) struct Drivers {
@@ -28,6 +32,9 @@ pub(crate) struct Drivers {
     device: Option<Device>,
     /// Frames delivered, to whomever.
     position: u64,
+    /// How often a stream gave up the token, and until when something was done that may lead to it.
+    pub(super) losses: u64,
+    pub(super) harmed_until_ns: u64,
     out: Vec<f32>,
     /// A block as it was played, to be compared.
     block: Vec<f32>,
@@ -65,6 +72,8 @@ impl Drivers {
             timer_ns: 0,
             device: device.then_some(first),
             position: 0,
+            losses: 0,
+            harmed_until_ns: 0,
             out: vec![0.0; 4096 * shape.channels],
             block: vec![0.0; shape.block_samples()],
         }
@@ -90,6 +99,7 @@ impl World {
     pub fn silence_device(&mut self, ns: u64) {
         let until_ns = self.now_ns() + ns;
         self.drivers.device().silent_until_ns = until_ns;
+        self.harm_drivers(until_ns);
     }
 
     /// The device is gone, and says so.
@@ -99,9 +109,35 @@ impl World {
         }
     }
 
+    /// Something is done until then that may cost the device the token.
+    pub(super) fn harm_drivers(&mut self, until_ns: u64) {
+        let known = &mut self.drivers.harmed_until_ns;
+        *known = until_ns.max(*known);
+    }
+
+    /// How often a device lost the token.
+    #[must_use]
+    pub fn device_losses(&self) -> u64 {
+        self.drivers.losses
+    }
+
     /// The device asks for so many times more than there is time for.
     pub fn hasten_device(&mut self, haste: u64) {
         self.drivers.device().haste = haste;
+    }
+
+    /// The thread of the device's stream ends within its next call, when it has been given some of
+    /// the frames that it asked for.
+    pub fn end_device(&mut self) {
+        let drives = self.device_drives();
+        let most = self.draw_period();
+        let Some(stream) = &mut self.drivers.device().stream else { return };
+        stream.calls += 1;
+        stream.within = Within::Gone;
+        if drives {
+            let frames = self.chance.below(most as u64 + 1) as usize;
+            self.play(frames);
+        }
     }
 
     /// The thread of the device's stream ends in its next call, after so many stores.
@@ -148,6 +184,10 @@ impl World {
     pub(crate) fn watch_drivers(&mut self) {
         let seen = self.drivers.device.as_ref().and_then(|device| device.stream);
         let (now_ns, holder) = (self.now_ns(), self.drivers.token.holder());
+        let ends = |stream: StreamSeen| stream.lost || stream.within == Within::Gone;
+        if self.drivers.hastens() || seen.is_some_and(ends) {
+            self.harm_drivers(now_ns);
+        }
         for step in self.drivers.watch.step(now_ns, holder, seen) {
             match step {
                 Move::Hand(driver) => self.hand(driver),
@@ -169,6 +209,11 @@ impl World {
     }
 
     fn hand(&mut self, driver: Driver) {
+        if self.device_drives() && driver == TIMER {
+            self.drivers.losses += 1;
+            let lately = self.now_ns() < self.drivers.harmed_until_ns + LASTS_NS;
+            assert!(lately, "a device is lost to which nothing was done");
+        }
         self.drivers.token.hand_to(driver);
         self.drivers.timer_ns = self.now_ns();
     }
@@ -262,7 +307,11 @@ impl World {
         let channels = self.shape.channels;
         let mut out = std::mem::take(&mut self.drivers.out);
         let before = self.orders.playhead();
+        let late = self.counter(Counter::Late);
         let played = self.playout.play(&mut out[..frames * channels]);
+        // Nobody renders while it plays: what is there now was there then.
+        let from_others = (before..self.orders.playhead()).filter(|it| self.is_late(*it)).count();
+        assert_eq!(self.counter(Counter::Late) - late, from_others as u64, "late from {before}");
         let gave_all = played == frames || self.playout.ended() || self.config.freewheel;
         assert!(gave_all, "a device is always given its frames");
         let (playhead, sealed) = (self.orders.playhead(), self.orders.sealed());
@@ -274,6 +323,20 @@ impl World {
         self.drivers.out = out;
         self.drivers.position += played as u64;
         assert_eq!(self.orders.position(), self.drivers.position, "frames are lost or repeated");
+    }
+
+    /// Whether somebody has a block and the primary has not: `late`, as the design has it.
+    fn is_late(&self, block: u64) -> bool {
+        let first = self.orders.primary();
+        let has = |slot: usize| {
+            let (place, generation) = (&self.slots[slot], self.orders.generation(slot));
+            let is_heard = place.generation() == generation && place.phase() == Phase::Lockstep;
+            let mut entry = vec![0; place.entry_words()];
+            is_heard
+                && place.published() > block
+                && place.read(block, generation, &mut entry).is_some()
+        };
+        !first.is_some_and(has) && (0..self.config.slots).any(has)
     }
 
     /// What was delivered is what was played at these frames, whoever asked for it.

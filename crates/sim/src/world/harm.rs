@@ -196,7 +196,15 @@ impl World {
         let is_it = |word: &usize| region.load(*word, SeqCst) == payload[0];
         let Some(word) = (INBOX_BELL + 1..region.len()).find(is_it) else { return false };
         region.store(word, payload[0] ^ 1 << self.chance.below(64), SeqCst);
+        self.damaged.retain(|number| *number < taken);
+        self.damaged.extend((taken..head).filter(|it| self.inbox.take(*it).is_none()));
         true
+    }
+
+    /// How many commands were damaged on their way.
+    #[must_use]
+    pub fn damaged(&self) -> u64 {
+        self.damaged.len() as u64
     }
 }
 

@@ -6,6 +6,8 @@ mod tally;
 
 pub use harm::Place;
 
+use std::collections::BTreeSet;
+
 use segue_lockstep::memory::inbox::{Inbox, Sent};
 use segue_lockstep::memory::orders::Orders;
 use segue_lockstep::memory::slot::Slot;
@@ -108,6 +110,8 @@ pub struct World {
     /// The states of the slots that were printed.
     told: Vec<State>,
     pub(crate) stalled_until_ns: u64,
+    /// The numbers of the commands that were damaged on their way.
+    damaged: BTreeSet<u64>,
     monitor: Monitor,
     children: Vec<Option<Child>>,
     now_ns: u64,
@@ -168,6 +172,7 @@ impl World {
             published: 0,
             entry: vec![0; slots.first().map_or(0, Slot::entry_words)],
             stalled_until_ns: 0,
+            damaged: BTreeSet::new(),
             pids: 100,
             orders,
             slots,
@@ -229,6 +234,7 @@ impl World {
     /// The device calls nobody for this long.
     pub fn stall_device(&mut self, ns: u64) {
         self.stalled_until_ns = self.now_ns + ns;
+        self.harm_drivers(self.stalled_until_ns);
     }
 
     /// The whole machine sleeps: no process runs, and the clock goes on.

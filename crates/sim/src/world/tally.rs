@@ -8,9 +8,10 @@
 use std::collections::VecDeque;
 
 use segue_lockstep::memory::status::Death;
-use segue_lockstep::monitor::{Action, State};
+use segue_lockstep::monitor::{Action, Process, State};
 
 use super::World;
+use crate::child::Child;
 
 const MS: u64 = 1_000_000;
 
@@ -38,10 +39,12 @@ pub(crate) struct Tally {
     poisons: usize,
     /// Whether each death is held against what was done.
     pub strict: bool,
-    /// Deaths told, guests buried, primaries that went.
+    /// Deaths told, guests buried.
     pub told: u64,
     pub buried: u64,
-    pub deposed: u64,
+    /// Primaries that went, and those that were only late.
+    pub failed_over: u64,
+    pub passed_on: u64,
     /// Deaths because of a difference.
     pub differed: u64,
     first: Option<usize>,
@@ -89,10 +92,11 @@ impl World {
         self.tally.strict = true;
     }
 
-    /// Guests buried, deaths told, primaries that went.
+    /// Guests buried, deaths told, primaries that went, and those that were only late.
     #[must_use]
-    pub fn tallied(&self) -> [u64; 3] {
-        [self.tally.buried, self.tally.told, self.tally.deposed]
+    pub fn tallied(&self) -> [u64; 4] {
+        let Tally { buried, told, failed_over, passed_on, .. } = self.tally;
+        [buried, told, failed_over, passed_on]
     }
 
     /// Guests that went because they differed from others.
@@ -102,7 +106,7 @@ impl World {
     }
 
     pub(super) fn tally_actions(&mut self, actions: &[Action]) {
-        for action in actions {
+        for (at, action) in actions.iter().enumerate() {
             match action {
                 Action::Bury { .. } => self.tally.buried += 1,
                 Action::Death(death) if death.lockstep_again_ns == 0 => {
@@ -113,8 +117,12 @@ impl World {
                 }
                 Action::Verdict(_) => POISONED.iter().for_each(|cause| self.endanger(cause)),
                 Action::Primary(first) => {
-                    self.tally.deposed += u64::from(self.tally.first.is_some());
                     assert_ne!(*first, self.tally.first, "the same again");
+                    if let Some(former) = self.tally.first {
+                        let went = self.goes(former, &actions[..at]);
+                        self.tally.failed_over += u64::from(went);
+                        self.tally.passed_on += u64::from(!went);
+                    }
                     self.tally.first = *first;
                 }
                 _ => {}
@@ -127,6 +135,14 @@ impl World {
         let state = first.map(|slot| self.monitor.state(slot));
         let fits = matches!(state, None | Some(State::Lockstep | State::Joining));
         assert!(fits, "a primary that is {state:?}");
+    }
+
+    /// Whether the guest of a slot is gone, or going by what was decided so far.
+    fn goes(&self, slot: usize, decided: &[Action]) -> bool {
+        let killed = |it: &Action| matches!(it, Action::Kill { slot: at, .. } if *at == slot);
+        let kernel = self.children[slot].as_ref().map(Child::kernel).unwrap_or_default();
+        let lives = matches!(kernel.process, Process::Running { .. }) && kernel.note.is_none();
+        !lives || decided.iter().any(killed)
     }
 
     fn hold_against(&self, death: &Death) {
