@@ -252,6 +252,13 @@ pub const PLANTED: &[Planted] = &[
         "if said == (u64::MAX, u64::MAX, 0) {",
         "-p segue-sim --test freewheel whoever_says_less",
     ),
+    tests(
+        "who is not known stays",
+        WORKER,
+        "return Step::Leave(Leave::Overwritten);",
+        "return Step::Wait;",
+        "-p segue-sim --test failover as_it_sits_down",
+    ),
     lives(
         "a worker that skips a command",
         WORKER,

@@ -365,3 +365,36 @@ fn whoever_is_alone_leaves_a_checkpoint_to_begin_from() {
     let killed = |cause: &str| cause == "killed by SIGKILL";
     assert!(world.status.deaths().iter().all(|death| killed(&death.cause)));
 }
+
+/// Before a guest sits down it has no number, and may take as long as it takes; one whose number
+/// or phase is damaged before the monitor has seen it would take for ever.
+#[test]
+fn a_guest_whose_words_are_damaged_as_it_sits_down_is_not_waited_for() {
+    let mut world = world(70);
+    let mut hurt = 0;
+    while hurt < 20 {
+        let slot = 1 - primary(&world);
+        world.kill(slot);
+        world.run_until("the next one starts", |world| world.state(slot) == State::Starting);
+        while world.state(slot) != State::Lockstep {
+            let place = &world.slots[slot];
+            let sits = place.generation() == world.orders.generation(slot);
+            match (hurt % 2, world.state(slot), place.phase()) {
+                (0, State::Starting, Phase::Joining | Phase::Lockstep) if sits => {
+                    world.disown(slot);
+                    hurt += 1;
+                    break;
+                }
+                (1, _, Phase::Lockstep) if sits => {
+                    place.set_phase(Phase::Joining);
+                    hurt += 1;
+                    break;
+                }
+                _ => world.tick(),
+            }
+        }
+        world.settle();
+        play(&mut world, 20);
+    }
+    assert_eq!(world.counter(NoneReads), 0);
+}

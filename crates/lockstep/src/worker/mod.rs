@@ -71,6 +71,9 @@ pub enum Leave {
     /// A verdict about a block came while the block was rendered without it.
     #[error("a verdict about block {0} came while it was rendered")]
     Overruled(u64),
+    /// What it says of itself is not what it has said.
+    #[error("its slot was written over by somebody else")]
+    Overwritten,
     /// There is neither a checkpoint nor the whole log to begin from.
     #[error("there is no checkpoint to join from")]
     NoCheckpoint,
@@ -154,15 +157,13 @@ impl<I: Instrument> Worker<I> {
             self.agree();
         }
         if self.next >= self.parts.orders.sealed() {
-            self.say_again();
-            return Step::Wait;
+            return self.wait();
         }
         if let Err(leave) = self.read_records() {
             return Step::Leave(leave);
         }
         if !self.may_start() {
-            self.say_again();
-            return Step::Wait;
+            return self.wait();
         }
         if let Err(leave) = self.render(clock) {
             return Step::Leave(leave);
@@ -224,14 +225,20 @@ impl<I: Instrument> Worker<I> {
         if self.phase == Phase::Lockstep { self.next } else { 0 }
     }
 
-    /// Says again how far it is where its words were damaged: on `freewheel` all may be waiting
-    /// for them, and nothing else would be rendered to say it.
-    fn say_again(&self) {
-        let place = &self.parts.slots[self.parts.slot];
+    /// Nothing to do: says again how far it is where those words were damaged, for on `freewheel`
+    /// all may be waiting for them, and nothing else would be rendered to say it. Who is not known
+    /// by its number and phase is taken for one that is still on its way, and goes.
+    fn wait(&self) -> Step {
+        let Parts { slots, slot, generation, .. } = &self.parts;
+        let place = &slots[*slot];
+        if place.generation() != *generation || place.phase() != self.phase {
+            return Step::Leave(Leave::Overwritten);
+        }
         let said = (place.reached(), place.published(), place.cursor());
         if said != (self.next, self.published(), self.cursor) {
             place.publish(self.next, self.published(), self.cursor);
         }
+        Step::Wait
     }
 
     /// Says which part was set back in this block, if one was.

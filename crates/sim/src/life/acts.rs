@@ -99,7 +99,10 @@ impl Life {
             // Who has not sat down yet takes as long as it takes.
             3 if self.world.state(slot) == State::Starting => return,
             3 => self.afflict(slot, Ailment::Looping, "looped", "loop"),
-            4 => self.afflict(slot, Ailment::Slow(6), "had work", "slowness"),
+            4 => {
+                let times = [6, 20][self.world.chance.below(2) as usize];
+                self.afflict(slot, Ailment::Slow(times), "had work", "slowness")
+            }
             5 => {
                 self.world.ailments[slot] = Ailment::ExitsAtStart(3);
                 self.world.endanger("exited with code 3");

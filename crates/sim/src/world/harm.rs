@@ -23,7 +23,7 @@ const INBOX_BELL: usize = 0;
 /// Where in a slot a bit flips.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Place {
-    /// Among what the guest says of itself: heartbeat, phase, breadcrumb, hashes of its state.
+    /// Among what the guest says of itself: its number, heartbeat, phase, breadcrumb, hashes of its state.
     Words,
     /// In how far it says it has published: the heartbeat itself.
     Heartbeat,
@@ -41,7 +41,10 @@ impl World {
     /// A bit flips in what a slot's guest has written.
     pub fn flip(&mut self, slot: usize, place: Place) {
         let word = match place {
-            Place::Words => 2 + self.chance.below(NOTE_AT as u64 - 2) as usize,
+            Place::Words => match self.chance.below(NOTE_AT as u64 - 1) as usize {
+                word if word < SLOT_BELL => word,
+                word => word + 1,
+            },
             Place::Heartbeat => self.word_of(|it| it.publish(0, u64::MAX, 0)),
             Place::Cursor => self.word_of(|it| it.publish(0, 0, u64::MAX)),
             Place::Block => {
@@ -68,6 +71,13 @@ impl World {
         let word = self.word_of(|it| it.publish(0, u64::MAX, 0));
         let less = self.chance.below(self.slots[slot].published().max(1));
         self.slots[slot].region().store(word, less, SeqCst);
+    }
+
+    /// What a guest says of its number is damaged.
+    pub fn disown(&mut self, slot: usize) {
+        let word = self.word_of(|it| it.sit(u64::MAX, 0));
+        let region = self.slots[slot].region();
+        region.store(word, region.load(word, SeqCst) ^ 1 << 40, SeqCst);
     }
 
     /// A guest says that it has rendered what nobody can have.
