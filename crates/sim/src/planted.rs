@@ -336,11 +336,12 @@ pub const PLANTED: &[Planted] = &[
         "hash::words(mark.block, state) == hash && self",
         "hash::words(mark.block, state) == hash + 1 && self",
     ),
-    lives(
+    tests(
         "a joiner compares no states",
         JOIN,
         "if differs && own.disagrees().is_none() {",
         "if differs && own.disagrees().is_some() {",
+        "-p segue-sim --test divergence before_it_is_heard",
     ),
     lives(
         "no failover",

@@ -171,3 +171,29 @@ fn of_two_an_error_that_is_not_heard_yet_is_judged_like_one_that_is() {
         assert_eq!(world.counter(Divergences), world.counter(Deaths), "seed {seed}");
     }
 }
+
+/// Whoever was alone with a state that went wrong where it is not heard yet is found out by the
+/// first that replays, before that one is in lockstep with it.
+#[test]
+fn a_joiner_finds_what_is_wrong_in_a_state_before_it_is_heard() {
+    for seed in 0..10 {
+        let mut world = world(700 + seed, 2);
+        let blocks = world.chance.below(40);
+        world.run(blocks);
+        let primary = world.orders.primary().expect("somebody goes first");
+        let pid = world.child(primary).expect("a worker").pid();
+        let applied = world.orders.head() + 1;
+        assert!(world.send(&[poison(Poison::QuietStain, pid)]));
+        world.run_until("it is sealed", |world| world.orders.head() == applied);
+        // Nobody is there to compare when it goes wrong, and for some blocks after.
+        world.late_starts[1 - primary] = 20;
+        world.kill(1 - primary);
+        world.run_ns(300 * MS);
+        world.settle();
+        let told = world.status.deaths();
+        let dead: Vec<u64> = told.iter().map(|death| death.slot).collect();
+        assert_eq!(dead, [1 - primary as u64, primary as u64], "seed {seed}");
+        world.run(600);
+        assert_eq!(world.checker.wrong, 0, "seed {seed}: it was heard");
+    }
+}

@@ -3,25 +3,18 @@
 use segue_lockstep::monitor::{Process, State};
 
 use super::{Life, MS};
-use crate::Config;
 use crate::child::Ailment;
 use crate::toy::{Poison, poison};
 use crate::world::Place;
 
-/// Blocks that may be heard wrong when a primary's state goes wrong and one other is there.
-const JUDGED_BLOCKS: u64 = 300;
-
 /// Blocks after which everybody has written two new checkpoints, whatever the period.
-const FRESH_BLOCKS: u64 = 128;
+pub(super) const FRESH_BLOCKS: u64 = 128;
 
 /// How long a flood goes on: the log holds 65,536 records, and 48,000 are sealed in a second.
 const FLOOD_NS: u64 = 1_800 * MS;
 
-/// The longest time until a guest that fails twice is tried again.
-const RETRY_NS: u64 = 200 * MS;
-
 /// Where bits flip; the last is needed by whoever begins.
-const PLACES: [(Place, &str); 6] = [
+pub(super) const PLACES: [(Place, &str); 6] = [
     (Place::Words, "bit flip in a guest's words"),
     (Place::Heartbeat, "bit flip in a heartbeat"),
     (Place::Cursor, "bit flip in a log cursor"),
@@ -55,7 +48,7 @@ impl Life {
         self.world.monitor_suspended = false;
     }
 
-    fn note(&mut self, kind: &'static str) {
+    pub(super) fn note(&mut self, kind: &'static str) {
         if self.world.tells {
             println!("block {}: {kind}", self.world.orders.playhead());
         }
@@ -68,15 +61,15 @@ impl Life {
         self.report.within[1] += u64::from(nobody);
     }
 
-    fn draw_slot(&mut self) -> usize {
+    pub(super) fn draw_slot(&mut self) -> usize {
         self.world.chance.below(self.report.config.slots as u64) as usize
     }
 
-    fn is_running(&mut self, slot: usize) -> bool {
+    pub(super) fn is_running(&mut self, slot: usize) -> bool {
         self.world.child(slot).is_some_and(|child| child.is_running())
     }
 
-    fn hurt_worker(&mut self) {
+    pub(super) fn hurt_worker(&mut self) {
         let slot = self.draw_slot();
         let kind = self.world.chance.below(8);
         let certain = self.world.state(slot) == State::Lockstep;
@@ -146,7 +139,7 @@ impl Life {
         }
     }
 
-    fn afflict(
+    pub(super) fn afflict(
         &mut self,
         slot: usize,
         ailment: Ailment,
@@ -162,7 +155,7 @@ impl Life {
         kind
     }
 
-    fn hurt_all(&mut self) {
+    pub(super) fn hurt_all(&mut self) {
         for slot in 0..self.report.config.slots {
             if self.is_running(slot) {
                 self.world.kill(slot);
@@ -171,7 +164,7 @@ impl Life {
         self.note("all at once");
     }
 
-    fn poison(&mut self) {
+    pub(super) fn poison(&mut self) {
         let kinds = [
             Poison::CrashInApply,
             Poison::LoopInApply,
@@ -188,97 +181,6 @@ impl Life {
         }
     }
 
-    /// A state goes wrong silently, while all are there or while one of three or more joins, and
-    /// then as often as not something else happens. Where nobody can compare it, nobody could
-    /// find out.
-    fn stain(&mut self) {
-        let slots = self.report.config.slots;
-        if slots < 2 || !self.is_calm() {
-            return self.hurt_worker();
-        }
-        let slot = self.draw_slot();
-        let Some(pid) = self.world.child(slot).map(|child| child.pid()) else { return };
-        let one_joins = slots > 2 && self.world.chance.one_in(3);
-        let others = if self.world.chance.one_in(2) { 1 + self.world.chance.below(2) } else { 0 };
-        self.tolerate(others + u64::from(one_joins));
-        if one_joins {
-            self.world.kill((slot + 1) % slots);
-            self.note("kill");
-            let ns = self.world.chance.below(60 * MS);
-            self.world.run_ns(ns);
-        }
-        self.world.endanger("block ");
-        let (how, kind) = match self.world.chance.one_in(2) {
-            true => (Poison::QuietStain, "silent corruption that is not heard at once"),
-            false => (Poison::Stain, "silent corruption"),
-        };
-        let _ = self.world.send(&[poison(how, pid)]);
-        self.note(kind);
-        for _ in 0..others {
-            let ns = self.world.chance.below(60 * MS);
-            self.world.run_ns(ns);
-            self.happen_to_stained();
-        }
-        if others == 0 && self.world.chance.one_in(2) {
-            let ns = self.world.chance.below(60 * MS);
-            self.world.run_ns(ns);
-            self.hurt_all();
-        }
-        // What is wrong after that was handed on as the truth.
-        let start_ns = self.report.config.start_ns;
-        self.world.run_ns(600 * MS + 3 * start_ns + others * (start_ns + RETRY_NS));
-        self.world.checker.tolerated = self.world.checker.wrong;
-    }
-
-    /// How much may be heard wrong when a state goes wrong among so many other faults.
-    fn tolerate(&mut self, others: u64) {
-        // Two cannot tell who is wrong before a third has started and replayed; more can vote,
-        // unless they are late and there is no waiting.
-        let Config { slots, start_ns, freewheel, period, .. } = self.report.config;
-        let period_blocks = period.1.div_ceil(64) as u64;
-        let again = start_ns / MS + RETRY_NS / MS + 3 * period_blocks;
-        let borne = match (slots, freewheel, others) {
-            (2, _, _) => JUDGED_BLOCKS + start_ns / MS + 3 * period_blocks,
-            (_, true, 0) => 0,
-            _ => JUDGED_BLOCKS + 3 * period_blocks,
-        };
-        self.world.checker.tolerated = self.world.checker.wrong + borne + others * again;
-    }
-
-    /// Something else while a state is wrong: whatever leaves a state that two had agreed on
-    /// within reach.
-    fn happen_to_stained(&mut self) {
-        let slot = self.draw_slot();
-        if !self.is_running(slot) {
-            return;
-        }
-        match self.world.chance.below(8) {
-            0 | 1 => {
-                self.world.kill(slot);
-                self.note("kill");
-            }
-            2 => {
-                self.world.stop(slot);
-                self.note("stop");
-            }
-            3 if self.world.state(slot) != State::Starting => {
-                let kind = self.afflict(slot, Ailment::Looping, "looped", "loop");
-                self.note(kind);
-            }
-            4 => {
-                self.world.endanger("published a damaged block");
-                self.world.tear_block(slot);
-                self.note("torn block");
-            }
-            5 => self.poison(),
-            6 => self.burst(),
-            _ => {
-                let (place, kind) = PLACES[self.world.chance.below(5) as usize];
-                self.flip_in(slot, place, kind);
-            }
-        }
-    }
-
     fn flip(&mut self) {
         let slot = self.draw_slot();
         let place = self.world.chance.below(PLACES.len() as u64) as usize;
@@ -288,33 +190,10 @@ impl Life {
         }
     }
 
-    fn flip_in(&mut self, slot: usize, place: Place, kind: &'static str) {
+    pub(super) fn flip_in(&mut self, slot: usize, place: Place, kind: &'static str) {
         self.world.endanger("");
         self.world.flip(slot, place);
         self.note(kind);
-    }
-
-    /// Whether whoever is in lockstep is level and well, and the state that two agreed on last
-    /// is one of now: what goes wrong then is for the monitor to find and to mend.
-    fn is_calm(&mut self) -> bool {
-        self.world.run_ns(100 * MS);
-        let drained = self.world.orders.taken() == self.world.inbox.head();
-        let sealed = self.world.orders.sealed();
-        self.world.run_ns(100 * MS);
-        let slots = 0..self.report.config.slots;
-        let is_level = slots.clone().all(|slot| self.world.slots[slot].published() >= sealed);
-        let is_well = slots
-            .clone()
-            .all(|slot| self.world.child(slot).is_some_and(|child| child.ailment == Ailment::None));
-        let trusted = self.world.orders.trusted().map_or(0, |(block, _)| block);
-        let playhead = self.world.orders.playhead();
-        let is_fresh = playhead >= self.checkpoint_hurt + FRESH_BLOCKS;
-        drained
-            && is_level
-            && is_well
-            && is_fresh
-            && self.world.is_whole()
-            && trusted + FRESH_BLOCKS >= playhead
     }
 
     /// Whether all have written checkpoints since the last one was damaged, and two can be begun
@@ -428,7 +307,7 @@ impl Life {
         }
     }
 
-    fn burst(&mut self) {
+    pub(super) fn burst(&mut self) {
         for _ in 0..self.world.chance.below(40) {
             let word = self.world.chance.bits();
             let count = 1 + word as usize % 64;

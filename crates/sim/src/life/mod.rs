@@ -9,22 +9,25 @@
 //! |---|---|
 //! | [`crate::check`] | continuity; identity with a reference that refused what was judged; order |
 //! | `world/tally` | every death explained by what was done; one primary; one driver; no stand |
-//! | `world/drivers` | what is delivered is what was played; no frame twice; bounded work |
-//! | this module | exact counters; no verdict twice; full strength again; on freewheel no gap |
+//! | `world/drivers` | whose block is played; no frame lost or twice; bounded work |
+//! | this module | counters, by accounts of its own; no verdict twice; whole again; freewheel |
 //!
 //! A guest that is long buried writes into its place: identity shows that nobody hears it.
 //! *Not verified*: timing of real processes, stores of two threads in one moment (the tests of
-//! `sys` and `lockstep` end writers between any two), states too big for a block, and what no
-//! design could promise, two faults that together destroy what one alone may:
+//! `sys` and `lockstep` end writers between any two), states too big for a block, a wild head of
+//! the inbox (`tests/commands.rs`), which of two harms at once has killed, and what no design
+//! could promise, two faults that together destroy what one alone may:
 //!
 //! - both of the checkpoints that whoever is alone could begin from;
-//! - the state of one of two while the other is not there to be compared with it, or has not
-//!   come as far, or what both agreed on last is damaged or too old: a state goes wrong silently
-//!   only where all are level, and then all may die at once;
+//! - a state that goes wrong while those in lockstep are not level or have not lately agreed, or
+//!   whose only witness stays away until what both agreed on is too old to be preferred. Once all
+//!   are level a state goes wrong silently in lives, also while one of three or more joins; then
+//!   one or two may be killed, looped or damaged, all others may die at once, or all;
 //! - a device without a clock that is given more than ten seconds of sound while the monitor,
 //!   who would close it, gets no time at all: the tap holds thirty.
 
 mod acts;
+mod wrong;
 
 use std::collections::BTreeMap;
 use std::fmt;

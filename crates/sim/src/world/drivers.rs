@@ -4,6 +4,7 @@
 //! silent, is lost, ends within a call at any store, or asks for more than there is time for. A
 //! stream that is closed comes back after a quarter of a second.
 
+use segue_lockstep::memory::block;
 use segue_lockstep::memory::slot::Phase;
 use segue_lockstep::memory::status::Counter;
 use segue_lockstep::memory::tap::Found;
@@ -309,8 +310,8 @@ impl World {
         let before = self.orders.playhead();
         let late = self.counter(Counter::Late);
         let played = self.playout.play(&mut out[..frames * channels]);
-        // Nobody renders while it plays: what is there now was there then.
-        let from_others = (before..self.orders.playhead()).filter(|it| self.is_late(*it)).count();
+        let blocks = before..self.orders.playhead();
+        let from_others = blocks.filter(|block| self.check_choice(*block)).count();
         assert_eq!(self.counter(Counter::Late) - late, from_others as u64, "late from {before}");
         let gave_all = played == frames || self.playout.ended() || self.config.freewheel;
         assert!(gave_all, "a device is always given its frames");
@@ -325,18 +326,54 @@ impl World {
         assert_eq!(self.orders.position(), self.drivers.position, "frames are lost or repeated");
     }
 
-    /// Whether somebody has a block and the primary has not: `late`, as the design has it.
-    fn is_late(&self, block: u64) -> bool {
+    /// Whose block should be played: the primary's, unless two others have it alike and otherwise;
+    /// where the primary has not got it, which is late, the first that has.
+    fn whose(&self, block: u64) -> Option<usize> {
         let first = self.orders.primary();
-        let has = |slot: usize| {
-            let (place, generation) = (&self.slots[slot], self.orders.generation(slot));
-            let is_heard = place.generation() == generation && place.phase() == Phase::Lockstep;
-            let mut entry = vec![0; place.entry_words()];
-            is_heard
-                && place.published() > block
-                && place.read(block, generation, &mut entry).is_some()
+        let hash = |slot: usize| self.entry(slot, block).map(|entry| block::facts(&entry).hash);
+        let slots = || (0..self.config.slots).filter(|slot| Some(*slot) != first);
+        let Some((first, own)) = first.and_then(|slot| Some((slot, hash(slot)?))) else {
+            return slots().find(|slot| hash(*slot).is_some());
         };
-        !first.is_some_and(has) && (0..self.config.slots).any(has)
+        let others: Vec<_> = slots().map(|slot| (slot, hash(slot))).collect();
+        let alike = |it: Option<u64>| others.iter().filter(|(_, other)| *other == it).count();
+        let right = others.iter().find(|(_, it)| it.is_some_and(|it| it != own) && alike(*it) > 1);
+        Some(right.map_or(first, |(slot, _)| *slot))
+    }
+
+    /// A block as a slot's guest has it, if it may be heard.
+    fn entry(&self, slot: usize, block: u64) -> Option<Vec<u64>> {
+        let (place, generation) = (&self.slots[slot], self.orders.generation(slot));
+        let is_heard = place.generation() == generation
+            && place.phase() == Phase::Lockstep
+            && place.published() > block;
+        let mut entry = vec![0; place.entry_words()];
+        (is_heard && place.read(block, generation, &mut entry).is_some()).then_some(entry)
+    }
+
+    /// What was played of a block is what should have been; gives whether it was late. Nobody
+    /// renders while it is played: what is there now was there then.
+    fn check_choice(&mut self, block: u64) -> bool {
+        let whose = self.whose(block);
+        let mut played = std::mem::take(&mut self.drivers.block);
+        let found = self.tap.read(block, &mut played);
+        let Some(slot) = whose else {
+            assert!(matches!(found, Found::Block(it) if it.concealed), "nobody has block {block}");
+            self.drivers.block = played;
+            return false;
+        };
+        // The first after a gap is faded in.
+        if let Found::Block(it) = found
+            && !it.concealed
+        {
+            let mut wanted = vec![0.0; played.len()];
+            let entry = self.entry(slot, block).unwrap_or_default();
+            block::unpack(&entry, &mut wanted);
+            assert!(played == wanted, "block {block} is not that of slot {slot}");
+        }
+        self.drivers.block = played;
+        let first = self.orders.primary();
+        first.is_none_or(|first| self.entry(first, block).is_none())
     }
 
     /// What was delivered is what was played at these frames, whoever asked for it.
