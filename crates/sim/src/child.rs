@@ -20,7 +20,9 @@ pub enum Ailment {
     None,
     /// It runs in a circle: its processor clock goes on, it does not.
     Looping,
-    /// The same where it was poisoned: its breadcrumb stands.
+    /// It waits within a block for what never comes: its processor clock stands as well.
+    Hung,
+    /// It runs in a circle where it was poisoned: its breadcrumb stands.
     Caught,
     /// Everything takes this many times as long.
     Slow(u64),
@@ -97,6 +99,8 @@ pub struct Child {
     /// How it was when the monitor saw it last: its process, and whether it had left a note.
     seen: (Discriminant<Process>, bool),
     asleep: Option<Asleep>,
+    /// Whether its breadcrumb is one of what ailed it.
+    astray: bool,
     pid: u32,
     ready_ns: u64,
     free_ns: u64,
@@ -117,6 +121,7 @@ impl Child {
             deaf_until_ns: 0,
             seen: (discriminant(&Process::Absent), false),
             asleep: None,
+            astray: false,
             pid,
             ready_ns,
             free_ns: ready_ns,
@@ -181,13 +186,17 @@ impl Child {
             self.last_words = "no such file: missing.toml".to_owned();
             return;
         }
-        if matches!(self.ailment, Ailment::Looping | Ailment::Caught) {
-            self.cpu_ns += tick_ns;
-            if self.ailment == Ailment::Looping {
-                let place = &on.slots[on.slot];
+        let place = &on.slots[on.slot];
+        if matches!(self.ailment, Ailment::Looping | Ailment::Caught | Ailment::Hung) {
+            self.cpu_ns += if self.ailment == Ailment::Hung { 0 } else { tick_ns };
+            if self.ailment != Ailment::Caught {
                 place.set_crumb(Crumb::Render(0), place.reached());
+                self.astray = true;
             }
             return;
+        }
+        if std::mem::take(&mut self.astray) {
+            place.set_crumb(Crumb::Idle, place.reached());
         }
         let deaf = now_ns < self.deaf_until_ns;
         let restless = self.pid.is_multiple_of(RESTLESS);

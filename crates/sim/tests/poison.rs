@@ -154,6 +154,25 @@ fn a_verdict_that_was_withdrawn_does_not_stand_in_its_own_way() {
     assert!(world.checker.is_all_applied());
 }
 
+/// Life 151230: a verdict waits for whoever is within the block. One that hangs there is not waited
+/// for longer than a primary that hangs, though all others go first, one after the other.
+#[test]
+fn poison_is_judged_though_somebody_hangs_within_its_block() {
+    let mut world = world(90, Config { slots: 8, freewheel: true, ..Config::default() });
+    assert!(world.send(&[poison(Poison::LoopInApply, 1)]));
+    world.run_until("it is sealed", |world| world.orders.head() > 0);
+    let Found::Record(Record { block, .. }) = world.orders.record(0) else { panic!("no record") };
+    world.run_until("the last is as far", |world| world.slots[7].reached() == block);
+    world.child(7).expect("a worker").ailment = Ailment::Hung;
+    world.run_ns(2_200 * MS);
+    assert_eq!(verdicts(&world).len(), 1, "{}", world.describe());
+    world.settle();
+    world.run(300);
+    let told = world.status.deaths();
+    assert!(told.iter().any(|death| death.slot == 7 && death.cause.starts_with("had work")));
+    assert!(world.checker.is_all_applied());
+}
+
 /// S52: a kill from outside while a command is applied condemns nobody.
 #[test]
 fn a_cause_from_outside_condemns_nothing() {

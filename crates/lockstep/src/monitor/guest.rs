@@ -211,7 +211,9 @@ impl Guest {
         } else if watch.cpu_ns.is_none() {
             watch.cpu_ns = Some(cpu_ns);
         }
-        if watch.reached != seen.reached || !has_work || watch.moved_ns == 0 {
+        // Who is within a block has work, whoever goes first: a verdict may wait for it.
+        let idle = !has_work && !busy;
+        if watch.reached != seen.reached || idle || watch.moved_ns == 0 {
             watch.reached = seen.reached;
             watch.moved_ns = now_ns;
         }
@@ -222,8 +224,8 @@ impl Guest {
         if busy && spent >= limits.loop_cpu_ns {
             return Some(Evidence::Looping(spent));
         }
-        let idle = now_ns.saturating_sub(watch.moved_ns);
-        (seen.phase == Phase::Lockstep && idle >= limits.starved_ns)
-            .then_some(Evidence::Starved(idle))
+        let stood_ns = now_ns.saturating_sub(watch.moved_ns);
+        (seen.phase == Phase::Lockstep && stood_ns >= limits.starved_ns)
+            .then_some(Evidence::Starved(stood_ns))
     }
 }

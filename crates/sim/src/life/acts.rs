@@ -91,6 +91,9 @@ impl Life {
             }
             // Who has not sat down yet takes as long as it takes.
             3 if self.world.state(slot) == State::Starting => return,
+            3 if certain && self.world.chance.one_in(3) => {
+                self.afflict(slot, Ailment::Hung, "had work", "hang")
+            }
             3 => self.afflict(slot, Ailment::Looping, "looped", "loop"),
             4 => {
                 let times = [6, 20][self.world.chance.below(2) as usize];
