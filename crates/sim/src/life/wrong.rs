@@ -23,10 +23,13 @@ impl Life {
         if slots < 2 || !self.is_calm() {
             return self.hurt_worker();
         }
-        let slot = self.draw_slot();
+        let after = self.world.chance.below(4);
+        let drawn = self.draw_slot();
+        // Who is left alone has written the checkpoints, which standbys do.
+        let leads = after == 2 && self.world.orders.primary() == Some(drawn);
+        let slot = if leads { (drawn + 1) % slots } else { drawn };
         let Some(pid) = self.world.child(slot).map(|child| child.pid()) else { return };
         let one_joins = slots > 2 && self.world.chance.one_in(3);
-        let after = self.world.chance.below(4);
         let others = [0, 0, 1, 1 + self.world.chance.below(2)][after as usize];
         self.tolerate(others + u64::from(one_joins));
         if one_joins {
@@ -64,16 +67,24 @@ impl Life {
         self.world.checker.tolerated = self.world.checker.wrong;
     }
 
-    /// Everybody else dies: the one whose state goes wrong plays on, and writes checkpoints.
+    /// Everybody else dies, and the next ones take their time: the one whose state goes wrong plays
+    /// on, and writes checkpoints.
     fn leave_alone(&mut self, slot: usize) {
-        let ns = self.world.chance.below(20 * MS);
-        self.world.run_ns(ns);
-        for other in (0..self.report.config.slots).filter(|other| *other != slot) {
+        let Config { slots, start_ns, .. } = self.report.config;
+        if self.world.chance.one_in(2) {
+            let ns = self.world.chance.below(20 * MS);
+            self.world.run_ns(ns);
+        }
+        for other in (0..slots).filter(|other| *other != slot) {
+            let late_ns = RETRY_NS / 4 + self.world.chance.below(3 * RETRY_NS / 4);
+            self.world.late_starts[other] = 1 + late_ns / start_ns;
             if self.is_running(other) {
                 self.world.kill(other);
             }
         }
         self.note("all but one at once");
+        self.world.run_ns(20 * MS);
+        self.world.late_starts.fill(1);
     }
 
     /// How much may be heard wrong when a state goes wrong among so many other faults.

@@ -291,7 +291,7 @@ impl World {
         );
         for (slot, place) in self.slots.iter().enumerate() {
             text += &format!(
-                "slot {slot}: {:?} guest {} of {} {:?} reached {} published {} {:?}\n",
+                "slot {slot}: {:?} guest {} of {} {:?} reached {} published {} {:?} at {:?}\n",
                 self.state(slot),
                 place.generation(),
                 orders.generation(slot),
@@ -299,6 +299,7 @@ impl World {
                 place.reached(),
                 place.published(),
                 self.children[slot].as_ref().map(|child| &child.process),
+                place.crumb(),
             );
         }
         for (slot, place) in self.slots.iter().enumerate() {
