@@ -55,6 +55,15 @@ fn copy_tree(from: &Path, to: &Path) -> io::Result<()> {
             fs::copy(&path, there)?;
         }
     }
+    // What has been moved or deleted since would be built as well.
+    for entry in fs::read_dir(to)? {
+        let entry = entry?;
+        let (there, name) = (entry.path(), entry.file_name());
+        if name == "target" || from.join(&name).exists() {
+            continue;
+        }
+        if there.is_dir() { fs::remove_dir_all(there)? } else { fs::remove_file(there)? }
+    }
     Ok(())
 }
 

@@ -23,7 +23,8 @@ const INBOX_BELL: usize = 0;
 /// Where in a slot a bit flips.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Place {
-    /// Among what the guest says of itself: its number, heartbeat, phase, breadcrumb, hashes of its state.
+    /// Among what the guest says of itself: number, heartbeat, phase, breadcrumb, hashes of its
+    /// state.
     Words,
     /// In how far it says it has published: the heartbeat itself.
     Heartbeat,
