@@ -27,7 +27,8 @@ impl Life {
     /// Something happens, and then some time passes; often too little for anybody to recover.
     pub(super) fn act(&mut self) {
         match self.world.chance.below(24) {
-            0..=6 => self.hurt_worker(),
+            0..=5 => self.hurt_worker(),
+            6 => self.hurt_checkpoints(),
             7 => self.hurt_all(),
             8 | 9 => self.poison(),
             10 => self.stain(),
@@ -214,7 +215,12 @@ impl Life {
 
     /// A checkpoint is damaged, and needed at once.
     fn hurt_checkpoints(&mut self) {
-        if !self.has_fresh_checkpoints() {
+        let mut fresh = self.has_fresh_checkpoints();
+        if !fresh {
+            self.world.run_ns(200 * MS);
+            fresh = self.has_fresh_checkpoints();
+        }
+        if !fresh {
             return self.hurt_worker();
         }
         let slot = self.draw_slot();
