@@ -18,7 +18,8 @@ pub(crate) struct ListenArgs {
     /// A WAV file; - is standard input. Without it what a running engine plays
     #[arg(value_name = "WAV")]
     pub(crate) file: Option<PathBuf>,
-    /// Hears one module of a running engine, before the master: ID, or ID.OUTLET
+    /// Hears one module of a running engine, before the master: ID, or ID.OUTLET; ID.PART
+    /// for a part of an instrument
     #[arg(long, value_name = "ID", conflicts_with = "file")]
     pub(crate) from: Option<String>,
     /// How long: 8s, or 4bar; of a file with --tempo [default: 8s, or the whole file]

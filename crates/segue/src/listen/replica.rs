@@ -33,16 +33,15 @@ struct Place {
 }
 
 impl Place {
-    /// The outlet that `ID` or `ID.OUTLET` means.
+    /// The outlet that `ID` or `ID.OUTLET` means, where `ID` may be `ID.PART` of an instrument.
     fn find(plan: &Plan, text: &str) -> Result<Self, String> {
-        let (id, outlet) = text.split_once('.').map_or((text, None), |(id, it)| (id, Some(it)));
-        let Some(module) = plan.module(id) else {
-            let ids = plan.modules().iter().map(|module| module.id()).collect::<Vec<_>>();
-            let hint = match plan.nearest_module(id) {
-                Some(nearest) => format!("did you mean '{nearest}'?"),
-                None => format!("there are {}", ids.join(", ")),
-            };
-            return Err(format!("no module '{id}'; {hint}"));
+        let whole = plan.module(text).map(|module| (module, text, None));
+        let of_outlet = || {
+            let (id, outlet) = text.rsplit_once('.')?;
+            Some((plan.module(id)?, id, Some(outlet)))
+        };
+        let Some((module, id, outlet)) = whole.or_else(of_outlet) else {
+            return Err(nobody(plan, text));
         };
         let outlets = plan.modules()[usize::from(module)].spec().outlets;
         let names = || outlets.iter().map(|it| it.name).collect::<Vec<_>>().join(", ");
@@ -60,6 +59,29 @@ impl Place {
             },
         }
     }
+}
+
+/// What is said where no module is called by `text`, with or without an outlet behind it.
+fn nobody(plan: &Plan, text: &str) -> String {
+    let ids = |modules: &[u16]| {
+        let ids = modules.iter().map(|module| plan.modules()[usize::from(*module)].id());
+        ids.collect::<Vec<_>>().join(", ")
+    };
+    let first = text.split('.').next().unwrap_or(text);
+    if text == first && plan.instrument(text).is_some() {
+        let parts = ids(&plan.parts(text, |_| true));
+        return format!("'{text}' is an instrument; name one of its parts: {parts}");
+    }
+    let id = text.rsplit_once('.').map_or(text, |(id, _)| id);
+    let nearest = plan.nearest_module(text).or_else(|| plan.nearest_module(id));
+    let hint = match nearest.filter(|nearest| plan.instrument(nearest).is_none()) {
+        Some(nearest) => format!("did you mean '{nearest}'?"),
+        None if plan.instrument(first).is_some() => {
+            format!("'{first}' has {}", ids(&plan.parts(first, |_| true)))
+        }
+        None => format!("there are {}", ids(&(0..).take(plan.modules().len()).collect::<Vec<_>>())),
+    };
+    format!("no module '{text}'; {hint}")
 }
 
 /// The instrument that plays along.
@@ -231,5 +253,34 @@ mod tests {
         assert!(find("filter").unwrap_err().contains("there are osc, out"));
         assert!(find("osc.left").unwrap_err().contains("no outlet 'left' on 'osc'; there is out"));
         assert!(find("out.left").unwrap_err().contains("--from out"));
+    }
+
+    #[test]
+    fn a_part_of_an_instrument_is_found_with_and_without_its_outlet() {
+        let text = "segue = 1\nlead = { type = \"voice\" }\n[out]\nin = \"lead\"\n\
+            [define.voice]\nout = \"filter\"\nsaw = { type = \"osc\" }\n\
+            filter = { type = \"svf\", in = \"saw\" }\n";
+        let plan = Plan::compile(&Patch::parse(text).unwrap(), &Setup::default()).unwrap();
+        let find = |text: &str| Place::find(&plan, text);
+        let filter = plan.module("lead.filter").unwrap();
+        let name = || "lead.filter".to_owned();
+        assert_eq!(
+            find("lead.filter"),
+            Ok(Place { module: filter, outlets: vec![0], name: name() })
+        );
+        let band = Place { module: filter, outlets: vec![1], name: name() + ".band" };
+        assert_eq!(find("lead.filter.band"), Ok(band));
+        let told = [
+            ("lead", "'lead' is an instrument; name one of its parts: lead.saw, lead.filter"),
+            ("lead.fliter", "no module 'lead.fliter'; did you mean 'lead.filter'?"),
+            ("lead.fliter.band", "no module 'lead.fliter.band'; did you mean 'lead.filter'?"),
+            ("lead.amplifier", "'lead' has lead.saw, lead.filter"),
+            ("lead.filter.left", "no outlet 'left' on 'lead.filter'"),
+            ("bass.filter", "there are lead.saw, lead.filter, out"),
+        ];
+        for (text, expected) in told {
+            let why = find(text).unwrap_err();
+            assert!(why.contains(expected), "{text}: {why}");
+        }
     }
 }
