@@ -41,7 +41,8 @@ pub(super) fn render(args: &RenderArgs) -> Result<ExitCode, Failure> {
     let (setup, mut player) = player_of(journal.header(), other)?;
     load_verdicts(&args.input, &mut player)?;
     let frame = |at: Duration| score::frame_of(at, setup.rate);
-    let from = args.from.map_or(journal.header().start_block * BLOCK_FRAMES as u64, frame);
+    let start = journal.header().start_block * BLOCK_FRAMES as u64;
+    let from = args.from.map_or(start, frame);
     let length = args.length.map(|length| length.time(tempo_of(journal.header()))).transpose();
     let length = length.map_err(|error| {
         let text = format!("{error}: the patch is not in the journal; say a time, as in --for 16s");
@@ -51,10 +52,29 @@ pub(super) fn render(args: &RenderArgs) -> Result<ExitCode, Failure> {
     let output = Output::create(&args.out, args.force, setup.rate, setup.channels, from..to)?;
     let mut replay = Replay { player, output, findings: Findings::default(), other };
     replay.run(&mut journal)?;
-    let Replay { output, findings, .. } = replay;
+    let Replay { player, output, findings, .. } = replay;
+    let there = start..player.block() * BLOCK_FRAMES as u64;
     let (end, heard) = output.finish()?;
+    let is_whole = findings.damage.is_none() && !findings.cut_short;
+    let is_part = args.from.is_some() || args.length.is_some();
+    if is_part && is_whole && end == from && to > from {
+        return Err(nothing_there(there, from, setup.rate));
+    }
     let (journal, frames) = (&journal, from..end);
     report(args, &findings, &Replayed { journal, frames, rate: setup.rate, other, heard })
+}
+
+/// What is said where no frame of a journal lies in the part that was asked for.
+fn nothing_there(there: Range<u64>, from: u64, rate: u32) -> Failure {
+    let seconds = |frames: u64| frames as f64 / f64::from(rate);
+    let text = if from < there.start {
+        let start = seconds(there.start);
+        format!("nothing of that part is in the journal: it begins at {start:.3} s")
+    } else {
+        let (from, end) = (seconds(from), seconds(there.end));
+        format!("nothing is in the journal from {from:.3} s on: it ends at {end:.3} s")
+    };
+    Failure::new(Exit::Usage, text)
 }
 
 /// The tempo of the patch in a journal; none where its text was not known any more. A show without

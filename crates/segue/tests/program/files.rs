@@ -106,6 +106,11 @@ fn a_part_of_a_journal_renders_to_that_part_and_a_cut_one_up_to_the_cut() {
     assert_eq!(part[62..70], 12_000_u64.to_le_bytes(), "the frame it begins at");
     assert_eq!(part.split_off(WAV_HEADER_BYTES), heard[12_000 * 8..36_000 * 8]);
 
+    // Nothing of it is there: that is said, and no success.
+    let beyond = run(&["render", "show.journal", "--from", "1h", "-o", "none.wav"], folder);
+    assert_eq!(beyond.status.code(), Some(64), "{}", said(&beyond));
+    assert!(said(&beyond).contains("from 3600.000 s on: it ends at"), "{}", said(&beyond));
+
     // Cut anywhere: within a record, or just between the last two.
     let bytes = std::fs::read(folder.join("show.journal")).expect("the journal");
     let tenths = (3..10).map(|tenths| bytes.len() * tenths / 10);
@@ -125,6 +130,26 @@ fn a_part_of_a_journal_renders_to_that_part_and_a_cut_one_up_to_the_cut() {
         assert!(cut == &heard[..cut.len()], "up to the cut it is what was heard");
     }
     assert!(between > 0, "one of the cuts is between two records");
+}
+
+/// `--force` empties what it overwrites before the first sample is rendered.
+#[test]
+fn a_render_never_overwrites_what_it_reads() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let within = |name: &str| folder.path().join(name);
+    let text = std::fs::read(patch("first.toml")).expect("a patch");
+    std::fs::write(within("p.toml"), &text).expect("written");
+    std::fs::write(within("score.osc"), "@0 /gate/env 1\n").expect("written");
+    std::fs::hard_link(within("p.toml"), within("same.wav")).expect("linked");
+    std::os::unix::fs::symlink("p.toml", within("link.wav")).expect("linked");
+    for out in ["p.toml", "./p.toml", "same.wav", "link.wav", "score.osc", "-"] {
+        let render = ["render", "p.toml", "--commands", "score.osc", "--for", "1s", "--force"];
+        let output = run(&[render.as_slice(), &["-o", out]].concat(), folder.path());
+        assert_eq!(output.status.code(), Some(64), "{out}: {}", said(&output));
+        assert!(said(&output).contains("name another file") || out == "-", "{}", said(&output));
+    }
+    assert_eq!(std::fs::read(within("p.toml")).expect("still there"), text);
+    assert!(!within("-").exists(), "no file is called -");
 }
 
 #[test]
