@@ -30,8 +30,13 @@ pub(crate) fn send(args: &SendArgs) -> Result<ExitCode, Failure> {
         json: args.json,
         answers: 0,
         refused: false,
+        owed: 0,
     };
     if args.address == "-" {
+        if !args.args.is_empty() {
+            let text = "- reads messages from standard input; arguments stand there, behind them";
+            return Err(Failure::new(Exit::Usage, text));
+        }
         return sender.lines();
     }
     if !args.address.starts_with('/') {
@@ -41,14 +46,9 @@ pub(crate) fn send(args: &SendArgs) -> Result<ExitCode, Failure> {
     let arguments = args.args.iter().map(|it| text::argument(it)).collect();
     let message = OscMessage { addr: args.address.clone(), args: arguments };
     sender.conversation.send(&message)?;
+    sender.owed += usize::from(is_answered(&args.address));
     let mut answers = sender.answers_to_sync()?;
-    if answers.is_empty() && is_answered(&args.address) {
-        // Some answers take longer than the log: those about files.
-        match sender.conversation.hear(sender.timeout)? {
-            Some(answer) => answers.push(answer),
-            None => return Err(Failure::new(Exit::TryAgain, "no answer in time")),
-        }
-    }
+    answers.append(&mut sender.late_answers()?);
     for answer in answers {
         match is_too_long(&answer) {
             true => {
@@ -71,12 +71,24 @@ fn is_answered(address: &str) -> bool {
     address.starts_with("/record/") || address.starts_with("/engine/")
 }
 
+/// What a line that cannot be read means.
+fn unreadable(number: u32, error: &std::io::Error) -> Failure {
+    match error.kind() {
+        std::io::ErrorKind::InvalidData => {
+            Failure::new(Exit::BadInput, format!("line {number}: it is not UTF-8 text"))
+        }
+        _ => Failure::new(Exit::Io, format!("line {number}: {error}")),
+    }
+}
+
 struct Sending {
     conversation: Conversation,
     timeout: Duration,
     json: bool,
     answers: usize,
     refused: bool,
+    /// Answers that are promised and have not come yet.
+    owed: usize,
 }
 
 impl Sending {
@@ -84,11 +96,12 @@ impl Sending {
         let start = SystemTime::now() + BEGINNING;
         let mut under_way = 0;
         for (line, number) in std::io::stdin().lock().lines().zip(1_u32..) {
-            let line = line.map_err(|error| Failure::new(Exit::Io, error.to_string()))?;
+            let line = line.map_err(|error| unreadable(number, &error))?;
             let wrong = |why: text::LineError| {
                 Failure::new(Exit::BadInput, format!("line {number}: {why}"))
             };
             let Some(line) = text::parse_line(&line).map_err(wrong)? else { continue };
+            let answered = is_answered(&line.message.addr);
             match line.at {
                 None => self.conversation.send(&line.message)?,
                 Some(at) => {
@@ -96,6 +109,7 @@ impl Sending {
                     self.conversation.send_at(TimeTag::of(start + at), &[line.message])?;
                 }
             }
+            self.owed += usize::from(answered);
             under_way += 1;
             if under_way >= AT_ONCE {
                 self.sync()?;
@@ -103,6 +117,7 @@ impl Sending {
             }
         }
         self.sync()?;
+        self.late_answers()?.iter().for_each(|answer| self.hear(answer));
         Ok(self.end())
     }
 
@@ -110,6 +125,7 @@ impl Sending {
     fn wait_until(&mut self, moment: SystemTime) -> Result<(), Failure> {
         while let Ok(left) = moment.duration_since(SystemTime::now()) {
             if let Some(message) = self.conversation.hear(left)? {
+                self.settle(&message);
                 self.hear(&message);
             }
         }
@@ -125,12 +141,39 @@ impl Sending {
     /// What is answered until everything sent is in the log.
     fn answers_to_sync(&mut self) -> Result<Vec<OscMessage>, Failure> {
         let mut heard = Vec::new();
-        match self.conversation.sync(self.timeout, |answer| heard.push(answer)) {
+        let synced = self.conversation.sync(self.timeout, |answer| heard.push(answer));
+        heard.iter().for_each(|answer| self.settle(answer));
+        match synced {
             Ok(()) => Ok(heard),
             Err(failure) => {
                 heard.iter().for_each(|answer| self.hear(answer));
                 Err(failure)
             }
+        }
+    }
+
+    /// Some answers take longer than the log: those about files.
+    fn late_answers(&mut self) -> Result<Vec<OscMessage>, Failure> {
+        let mut heard = Vec::new();
+        while self.owed > 0 {
+            let Some(answer) = self.conversation.hear(self.timeout)? else {
+                heard.iter().for_each(|answer| self.hear(answer));
+                return Err(Failure::new(Exit::TryAgain, "no answer in time"));
+            };
+            self.settle(&answer);
+            heard.push(answer);
+        }
+        Ok(heard)
+    }
+
+    /// Takes `message` from what is owed, if it is that.
+    fn settle(&mut self, message: &OscMessage) {
+        let about = match message.args.first() {
+            Some(OscType::String(address)) => address.as_str(),
+            _ => "",
+        };
+        if matches!(message.addr.as_str(), "/done" | "/error") && is_answered(about) {
+            self.owed = self.owed.saturating_sub(1);
         }
     }
 
