@@ -77,16 +77,19 @@ pub(crate) struct Desk {
     syncs: VecDeque<Pending>,
     errands: Vec<Errand>,
     crier: Crier,
+    /// Slots there are.
+    slots: u32,
 }
 
 impl Desk {
-    /// A desk for `plan`; `mirror` says what stands where.
+    /// A desk for `plan`, played in so many `slots`; `mirror` says what stands where.
     pub(crate) fn new(
         plan: Plan,
         mirror: Mirror,
         inbox: Inbox,
         orders: Orders,
         generation: u64,
+        slots: u32,
     ) -> Self {
         Self {
             clock: FrameClock::new(plan.setup().rate),
@@ -99,6 +102,7 @@ impl Desk {
             senders: Senders::new(generation),
             syncs: VecDeque::new(),
             errands: Vec::new(),
+            slots,
         }
     }
 
@@ -246,6 +250,10 @@ impl Desk {
             Ask::Engine(EngineAsk::Clear) => {
                 self.done(sender, &message);
                 Action::Clear
+            }
+            Ask::Engine(EngineAsk::Revive(Revived::Slot(slot))) if slot >= self.slots => {
+                let text = format!("the slots are 0 to {}", self.slots.saturating_sub(1));
+                return self.refuse(sender, &message, &Refusal::new(Code::OutOfRange, text));
             }
             Ask::Engine(EngineAsk::Revive(revived)) => {
                 self.submit(sender, batch);
@@ -464,7 +472,7 @@ mod tests {
             let inbox = Inbox::new(Region::heap(Inbox::words())).unwrap();
             let orders = Orders::new(Region::heap(Orders::words())).unwrap();
             let mirror = Mirror::new(&plan);
-            let desk = Desk::new(plan, mirror, inbox.clone(), orders.clone(), 1);
+            let desk = Desk::new(plan, mirror, inbox.clone(), orders.clone(), 1, 2);
             let wall = UNIX_EPOCH + Duration::from_secs(1_800_000_000);
             let now = Moment { wall, steady: Duration::ZERO };
             let mut bench = Self { desk, inbox, orders, now };
@@ -534,6 +542,17 @@ mod tests {
         let sent = bench.sent();
         assert_eq!(sent.iter().map(|(_, more)| *more).collect::<Vec<_>>(), [1, 0]);
         assert!(sent.iter().all(|(command, _)| command.due == 0));
+        assert_eq!(bench.inbox.count(Count::Refused), 1);
+    }
+
+    #[test]
+    fn a_slot_that_is_none_is_not_revived() {
+        let mut bench = Bench::new();
+        let revive = |slot| message("/engine/revive", vec![OscType::Int(slot)]);
+        let replies = bench.send(&revive(1));
+        assert_eq!(replies, ["ReviveSlots(Some(1))", "/done /engine/revive"]);
+        let refused = "/error /engine/revive out_of_range \"the slots are 0 to 1\" 2";
+        assert_eq!(bench.send(&revive(2)), [refused]);
         assert_eq!(bench.inbox.count(Count::Refused), 1);
     }
 

@@ -79,7 +79,9 @@ fn run(seat: ControlSeat) -> Result<Exit, Failure> {
     let thread = builder
         .spawn(move || follower.run(&orders_in))
         .map_err(|error| Failure::new(Exit::Bug, format!("cannot start a thread: {error}")))?;
-    let desk = Desk::new(plan, mirror, seat.inbox.clone(), seat.orders.clone(), seat.generation);
+    let (inbox, orders) = (seat.inbox.clone(), seat.orders.clone());
+    let slots = seat.slots.len() as u32;
+    let desk = Desk::new(plan, mirror, inbox, orders, seat.generation, slots);
     // All its threads are there.
     if is_confined()
         && let Err(error) = confine::confine_server()

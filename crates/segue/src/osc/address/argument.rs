@@ -6,7 +6,7 @@ use segue_rack::quantity::{self, QuantityError, Unit};
 
 use super::super::refusal::{Code, Refusal};
 
-/// Longest time a change may take: ten minutes.
+/// Longest time a change may take, or a note: ten minutes.
 const RAMP_MS_MAX: f32 = 600_000.0;
 
 /// No arguments, or a refusal.
@@ -35,6 +35,10 @@ pub(super) fn number(argument: &OscType, unit: Unit, what: &str) -> Result<f32, 
         OscType::Int(value) => *value as f32,
         OscType::Long(value) => *value as f32,
         OscType::Float(value) => *value,
+        OscType::Double(value) if value.is_finite() => {
+            // Beyond what an f32 holds is out of range, not infinite.
+            value.clamp(f64::from(f32::MIN), f64::from(f32::MAX)) as f32
+        }
         OscType::Double(value) => *value as f32,
         OscType::String(text) => match quantity::parse(text, unit) {
             Ok(value) => value,
@@ -72,11 +76,11 @@ pub(super) fn value(argument: &OscType, spec: &ParamSpec) -> Result<f32, Refusal
     })
 }
 
-/// Frames a change takes that is asked to take so many ms.
+/// Frames of a change or a note that is asked to take so many ms.
 pub(super) fn ramp_frames(argument: &OscType, rate: u32) -> Result<u32, Refusal> {
-    let ms = number(argument, Unit::Milliseconds, "the time of a change")?;
+    let ms = number(argument, Unit::Milliseconds, "a time")?;
     if !(0.0..=RAMP_MS_MAX).contains(&ms) {
-        let text = format!("a change takes 0 to {RAMP_MS_MAX} ms");
+        let text = format!("a time is 0 to {RAMP_MS_MAX} ms");
         return Err(Refusal::new(Code::OutOfRange, text));
     }
     Ok((f64::from(ms) * f64::from(rate) / 1000.0).round() as u32)

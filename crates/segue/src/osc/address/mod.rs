@@ -169,7 +169,10 @@ pub(crate) fn expand(
         return told(parts(message.addr.clone()));
     }
     let steps = &mut patience.steps;
+    // A note has no value to be asked for.
+    let notes = settable::notes(plan).filter(|_| !message.args.is_empty());
     let mut hits: Vec<String> = settable::addresses(plan)
+        .chain(notes)
         .filter(|address| {
             *steps = steps.saturating_sub(ADDRESS_STEPS);
             pattern::matches(&message.addr, address, steps)
@@ -186,7 +189,10 @@ pub(crate) fn expand(
     }
     patience.messages -= hits.len();
     match hits.len() {
-        0 => Err(Refusal::new(Code::UnknownAddress, "the pattern matches nothing in this patch")),
+        0 => {
+            let text = "the pattern matches nothing that is set or played in this patch";
+            Err(Refusal::new(Code::UnknownAddress, text))
+        }
         hit if hit > EXPANSION_MAX => {
             let text = format!("the pattern matches more than {EXPANSION_MAX} addresses");
             Err(Refusal::new(Code::Full, text))
@@ -261,9 +267,25 @@ fn revive(plan: &Plan, args: &[OscType]) -> Result<Revived, Refusal> {
 }
 
 fn unknown(address: &str) -> Refusal {
-    let meant = segue_rack::nearest(address, ADDRESSES);
+    let meant = segue_rack::nearest(address, ADDRESSES).map(str::to_owned);
+    let meant = meant.or_else(|| of_the_form(address));
     let hint = meant.map(|meant| format!("; did you mean '{meant}'?")).unwrap_or_default();
     Refusal::new(Code::UnknownAddress, format!("nothing answers to '{address}'{hint}"))
+}
+
+/// The address of a module that `address` was meant to be: with its first word mended, or, where
+/// words are missing or too many, as the manual writes it.
+fn of_the_form(address: &str) -> Option<String> {
+    let mut forms = ADDRESSES.iter().filter(|it| it.contains("/ID"));
+    let word = |address: &str| address.split('/').nth(1).unwrap_or_default().to_owned();
+    let words: Vec<String> = forms.clone().map(|form| word(form)).collect();
+    let typed = word(address);
+    let meant = segue_rack::nearest(&typed, words.iter().map(String::as_str))?;
+    let form = forms.find(|form| word(form) == meant)?;
+    if form.split('/').count() != address.split('/').count() {
+        return Some((*form).to_owned());
+    }
+    Some(format!("/{meant}{}", &address[1 + typed.len()..]))
 }
 
 #[cfg(test)]
@@ -334,6 +356,20 @@ mod tests {
         }
     }
 
+    #[test]
+    fn a_double_beyond_every_float_is_clamped_and_an_infinite_one_refused() {
+        let cutoff = |value| ask("/mod/filter/cutoff", vec![OscType::Double(value)]);
+        match cutoff(1e300) {
+            Ok(Ask::Act(Action::Set { value: 20_000.0, .. }, Some(remark))) => {
+                assert_eq!(remark.code, Code::OutOfRange);
+            }
+            other => panic!("{other:?}"),
+        }
+        for value in [f64::INFINITY, f64::NEG_INFINITY, f64::NAN] {
+            assert_eq!(cutoff(value).unwrap_err().0, Code::NotFinite);
+        }
+    }
+
     /// A module may have less than its type allows: an echo as long as its line.
     #[test]
     fn what_this_very_module_has_no_room_for_is_clamped_and_told() {
@@ -365,7 +401,12 @@ mod tests {
             ("/gate/env", vec![text("maybe")], Code::WrongType, "velocity"),
             ("/gate/nobody", one(), Code::UnknownModule, "nobody"),
             ("/tset", vec![], Code::UnknownAddress, "did you mean '/test'?"),
-            ("/mod/filter", one(), Code::UnknownAddress, "/mod/filter"),
+            ("/mod/filter", one(), Code::UnknownAddress, "did you mean '/mod/ID/PARAM'?"),
+            ("/mood/filter/q", one(), Code::UnknownAddress, "did you mean '/mod/filter/q'?"),
+            ("/nots/env", one(), Code::UnknownAddress, "did you mean '/note/env'?"),
+            ("/voice/hands/bend", one(), Code::UnknownAddress, "'/voice/ID/VOICE/PARAM'?"),
+            ("/note", one(), Code::UnknownAddress, "did you mean '/note/ID'?"),
+            ("/seq/x/y", one(), Code::UnknownAddress, "nothing answers to '/seq/x/y'"),
             ("/", vec![], Code::UnknownAddress, "'/'"),
             ("/sync", vec![text("a")], Code::WrongType, "number"),
             ("/engine/revive", vec![OscType::Nil], Code::WrongType, "slot"),

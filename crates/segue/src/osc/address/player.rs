@@ -1,6 +1,7 @@
 //! Addresses of players: notes, and what is done to one voice.
 
 use rosc::OscType;
+use segue_rack::catalog::ModuleSpec;
 use segue_rack::quantity::{self, Quantity, Unit};
 use segue_rack::{Action, OWN_SMOOTHING, Plan, PlanModule};
 
@@ -19,7 +20,7 @@ const EXPECTED: &str = concat!(
 
 /// `/note/ID note velocity [ms [voice]]`.
 pub(super) fn note(plan: &Plan, id: &str, args: &[OscType]) -> Result<Ask, Refusal> {
-    let index = settable::module_such(plan, id, |spec| spec.has_notes)?;
+    let index = settable::module_such(plan, id, |spec| spec.has_notes, "plays notes")?;
     let module = &plan.modules()[usize::from(index)];
     if !module.spec().has_notes {
         let text = format!("'{id}' ({}) plays no notes", module.spec().name);
@@ -85,7 +86,8 @@ pub(super) fn of_voice(
     (id, number, name): (&str, &str, &str),
     args: &[OscType],
 ) -> Result<Ask, Refusal> {
-    let index = settable::module_such(plan, id, |spec| !spec.voice_params.is_empty())?;
+    let such = |spec: &ModuleSpec| !spec.voice_params.is_empty();
+    let index = settable::module_such(plan, id, such, "has voices to be set")?;
     let module = &plan.modules()[usize::from(index)];
     let params = module.spec().voice_params;
     if params.is_empty() {
@@ -181,6 +183,28 @@ mod tests {
         assert_eq!(ask("/voice/hands/2/bend", &[]), Ok(question));
         let all = OscMessage { addr: "/voice/hands/*/timbre".to_owned(), args: vec![] };
         assert_eq!(expand(&plan(), all, &mut Patience::default()).unwrap().len(), 4);
+    }
+
+    #[test]
+    fn a_pattern_plays_every_player_it_matches_and_asks_none() {
+        let told = |args: Vec<OscType>| {
+            let message = OscMessage { addr: "/note/*".to_owned(), args };
+            let messages = expand(&plan(), message, &mut Patience::default());
+            messages.map(|it| it.into_iter().map(|it| it.addr).collect::<Vec<_>>())
+        };
+        let played = told(vec![OscType::Int(60), OscType::Float(0.0)]).unwrap();
+        assert_eq!(played, ["/note/hands"]);
+        assert_eq!(told(vec![]).unwrap_err().code, Code::UnknownAddress, "a note is no question");
+    }
+
+    #[test]
+    fn the_length_of_a_note_is_a_time() {
+        let args = |ms| [OscType::Int(60), OscType::Float(0.5), ms];
+        for (ms, code) in [(text("1/8"), Code::WrongType), (OscType::Int(-1), Code::OutOfRange)] {
+            let (got, why) = ask("/note/hands", &args(ms)).unwrap_err();
+            assert_eq!(got, code);
+            assert!(why.starts_with("a time "), "{why}");
+        }
     }
 
     #[test]

@@ -12,6 +12,9 @@ use super::{Ask, Topic, argument};
 /// What `/master/gain` takes, in dB.
 const MASTER_DB: (f32, f32) = (-96.0, 12.0);
 
+/// The same, for the text of a refusal.
+const MASTER_EXPECTED: &str = "the gain takes dB, as a number or as text like -6dB";
+
 /// Every settable address of a plan.
 pub(super) fn addresses(plan: &Plan) -> impl Iterator<Item = String> + '_ {
     let of_module = |module: &segue_rack::PlanModule| {
@@ -34,6 +37,12 @@ pub(super) fn addresses(plan: &Plan) -> impl Iterator<Item = String> + '_ {
     };
     let instruments = plan.instruments().iter().flat_map(of_instrument);
     plan.modules().iter().flat_map(of_module).chain(instruments).chain(fixed)
+}
+
+/// Every `/note/ID` of a plan.
+pub(super) fn notes(plan: &Plan) -> impl Iterator<Item = String> + '_ {
+    let players = plan.modules().iter().filter(|module| module.spec().has_notes);
+    players.map(|module| format!("/note/{}", module.id()))
 }
 
 /// The addresses of parts that an instrument's param moves, where it moves several.
@@ -63,18 +72,23 @@ pub(super) fn module(plan: &Plan, id: &str) -> Result<u16, Refusal> {
     })
 }
 
-/// Index of the module `id`, or of the one part of the instrument `id` whose type is such.
+/// Index of the module `id`, or of the one part of the instrument `id` whose type is such. Where
+/// there is none, that no part does what such a type `does` is told.
 pub(super) fn module_such(
     plan: &Plan,
     id: &str,
     such: impl Fn(&ModuleSpec) -> bool,
+    does: &str,
 ) -> Result<u16, Refusal> {
     if plan.instrument(id).is_none() {
         return module(plan, id);
     }
     match plan.parts(id, such).as_slice() {
         [part] => Ok(*part),
-        [] => module(plan, id),
+        [] => {
+            let text = format!("no part of the instrument '{id}' {does}");
+            Err(Refusal::new(Code::UnknownParam, text))
+        }
         several => {
             let text = format!("'{id}' has several such parts; {}", parts(plan, several.to_vec()));
             Err(Refusal::new(Code::UnknownModule, text))
@@ -152,7 +166,7 @@ fn of_module(
 
 /// `/gate/ID [level]`.
 pub(super) fn gate(plan: &Plan, id: &str, args: &[OscType]) -> Result<Ask, Refusal> {
-    let module = module_such(plan, id, |spec| spec.has_gate)?;
+    let module = module_such(plan, id, |spec| spec.has_gate, "has a gate")?;
     let spec = plan.modules()[usize::from(module)].spec();
     if !spec.has_gate {
         let text = format!("'{id}' ({}) has no gate", spec.name);
@@ -178,12 +192,18 @@ pub(super) fn master_gain(plan: &Plan, args: &[OscType]) -> Result<Ask, Refusal>
         [value, ramp] => (value, Some(ramp)),
         _ => return Err(Refusal::new(Code::WrongType, "/master/gain takes dB and a time in ms")),
     };
+    let number = |value: &OscType| {
+        argument::number(value, Unit::Number, "the gain").map_err(|refusal| match refusal.code {
+            Code::WrongType => Refusal::new(refusal.code, MASTER_EXPECTED),
+            _ => refusal,
+        })
+    };
     let asked = match value {
         OscType::String(text) => {
             let bare = text.trim().trim_end_matches("dB").trim_end_matches("db");
-            argument::number(&OscType::String(bare.to_owned()), Unit::Number, "the gain in dB")?
+            number(&OscType::String(bare.to_owned()))?
         }
-        other => argument::number(other, Unit::Number, "the gain in dB")?,
+        other => number(other)?,
     };
     let ramp_frames = match ramp {
         Some(ramp) => argument::ramp_frames(ramp, plan.setup().rate)?,
@@ -191,7 +211,8 @@ pub(super) fn master_gain(plan: &Plan, args: &[OscType]) -> Result<Ask, Refusal>
     };
     let decibels = asked.clamp(MASTER_DB.0, MASTER_DB.1);
     let remark = (decibels != asked).then(|| {
-        let text = format!("{} to {} dB; {decibels} was used", MASTER_DB.0, MASTER_DB.1);
+        let text =
+            format!("the gain is {} to {} dB; {decibels} was used", MASTER_DB.0, MASTER_DB.1);
         Refusal::new(Code::OutOfRange, text)
     });
     Ok(Ask::Act(Action::MasterGain { gain: decibels_gain(decibels), ramp_frames }, remark))
@@ -329,7 +350,7 @@ b = { type = \"adsr\" }
             ("/mod/duo/attack", Code::UnknownParam, "it moves none of its parts"),
             ("/gate/duo", Code::UnknownModule, "name one of its parts: duo.a, duo.b"),
             ("/mod/lead.fliter/cutoff", Code::UnknownModule, "did you mean 'lead.filter'?"),
-            ("/note/duo", Code::UnknownModule, "'duo' is an instrument; name one of its parts"),
+            ("/note/duo", Code::UnknownParam, "no part of the instrument 'duo' plays notes"),
             ("/gate/led", Code::UnknownModule, "did you mean 'lead'?"),
         ];
         for (address, code, expected) in table {
