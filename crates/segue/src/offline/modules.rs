@@ -60,13 +60,20 @@ fn panel(module: &ModuleSpec) -> String {
     }
     for param in module.params {
         let _ = writeln!(text, "  param {:12} {}: {}", param.name, range(param), param.summary);
+        let called = param.aliases.iter().map(|name| format!("also called {name}"));
+        let fixed = param.fixed.then(|| "in the patch only".to_owned());
+        let more: Vec<_> = called.chain(fixed).collect();
+        if !more.is_empty() {
+            let _ = writeln!(text, "{:21}{}", "", more.join("; "));
+        }
     }
     text
 }
 
 fn range(param: &ParamSpec) -> String {
     if !param.choices.is_empty() {
-        return param.choices.join(" | ");
+        let default = param.choices.get(param.default as usize).unwrap_or(&"none");
+        return format!("{}, default {default}", param.choices.join(" | "));
     }
     let unit = param.unit.symbol();
     let space = if unit.is_empty() { "" } else { " " };
@@ -77,6 +84,11 @@ fn range(param: &ParamSpec) -> String {
 mod tests {
     use super::panel;
 
+    /// How the line of a parameter begins.
+    fn head(name: &str) -> String {
+        format!("  param {name:12} ")
+    }
+
     #[test]
     fn a_panel_names_every_port_and_parameter() {
         for module in segue_rack::catalog() {
@@ -85,6 +97,15 @@ mod tests {
             let outlets = module.outlets.iter().map(|it| it.name);
             for name in inlets.chain(outlets).chain(module.params.iter().map(|it| it.name)) {
                 assert!(text.contains(name), "{} lacks {name}", module.name);
+            }
+            for param in module.params {
+                let line = text.lines().position(|it| it.starts_with(&head(param.name)));
+                let line = line.expect("a line for each parameter");
+                let said: String = text.lines().skip(line).take(2).collect();
+                assert!(said.contains(", default "), "{}.{}", module.name, param.name);
+                assert_eq!(param.fixed, said.contains("in the patch only"), "{}", param.name);
+                let aliases = param.aliases.iter();
+                assert!(aliases.into_iter().all(|name| said.contains(name)), "{}", param.name);
             }
         }
     }
