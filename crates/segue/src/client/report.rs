@@ -50,7 +50,7 @@ pub(crate) fn json(snapshot: &Snapshot, shape: &Shape) -> Value {
         "master": panel.as_ref().map(master_json),
         "gates": panel.as_ref().map(|(plan, rack)| gates_json(plan, rack)),
         "control": {
-            "pid": snapshot.fact(Fact::ControlPid),
+            "pid": process(snapshot.fact(Fact::ControlPid)),
             "generation": snapshot.fact(Fact::ControlGeneration),
             "restarts": snapshot.fact(Fact::ControlRestarts),
             "waiting": snapshot.waiting(),
@@ -118,7 +118,7 @@ fn slot_text(slot: &Value) -> String {
         slot["slot"],
         word(&slot["role"]),
         word(&slot["state"]),
-        slot["pid"],
+        word(&slot["pid"]),
         word(&slot["last_block"]),
         slot["restarts"],
         slot["render_us"]["p99"],
@@ -277,6 +277,12 @@ fn waiting_for(slot: &SlotSnapshot, now_ns: u64) -> Option<String> {
     }
 }
 
+/// The number of a process; none where there is none: a script that kills what it reads here would
+/// end itself with a 0.
+fn process(pid: u64) -> Option<u64> {
+    (pid != 0).then_some(pid)
+}
+
 fn slot_json(snapshot: &Snapshot, slot: &SlotSnapshot, at: u32, memo: &Memo) -> Value {
     let facts = &slot.facts;
     let now_ns = segue_sys::clock::monotonic_ns();
@@ -292,7 +298,7 @@ fn slot_json(snapshot: &Snapshot, slot: &SlotSnapshot, at: u32, memo: &Memo) -> 
     let behind = snapshot.playhead.saturating_sub(slot.last_block.map_or(0, |block| block + 1));
     json!({
         "slot": at,
-        "pid": facts.pid,
+        "pid": process(facts.pid),
         "role": if slot.primary { "primary" } else { "standby" },
         "state": state,
         "generation": facts.generation,

@@ -46,6 +46,8 @@ fn a_slot_that_fails_three_times_is_given_up_and_can_be_revived() {
         engine.wait("slot 1 is given up", |status| status["slots"][1]["state"] == "given_up");
     assert_eq!(counter(&status, "deaths"), 3);
     assert_eq!(status["health"], "degraded", "{status:#}");
+    // Whoever kills what stands there must not end himself: 0 is one's own group.
+    assert!(status["slots"][1]["pid"].is_null(), "{status:#}");
     for death in status["deaths"].as_array().expect("deaths") {
         assert_eq!((&death["exit_code"], &death["slot"]), (&3.into(), &1.into()), "{death:#}");
         assert!(death["last_words"].as_str().is_some_and(|it| it.contains("an exit")), "{death:#}");
