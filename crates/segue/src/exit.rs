@@ -49,7 +49,11 @@ impl Exit {
     pub(crate) fn of_output(error: &std::io::Error) -> Self {
         match error.kind() {
             std::io::ErrorKind::PermissionDenied => Self::Permission,
-            std::io::ErrorKind::AlreadyExists | std::io::ErrorKind::NotFound => Self::CannotCreate,
+            std::io::ErrorKind::AlreadyExists
+            | std::io::ErrorKind::NotFound
+            | std::io::ErrorKind::NotADirectory
+            | std::io::ErrorKind::IsADirectory
+            | std::io::ErrorKind::ReadOnlyFilesystem => Self::CannotCreate,
             _ => Self::Io,
         }
     }

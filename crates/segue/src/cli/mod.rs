@@ -111,7 +111,7 @@ pub(crate) struct RunArgs {
     #[arg(long, env = "SEGUE_PERIOD", value_name = "FRAMES", value_parser = parse_period)]
     pub(crate) period: Option<u32>,
     /// Ends with 69 if the device cannot be had, instead of keeping time by a timer
-    #[arg(long, env = "SEGUE_STRICT_DEVICE")]
+    #[arg(long, env = "SEGUE_STRICT_DEVICE", value_parser = yes_or_no())]
     pub(crate) strict_device: bool,
     /// Frames a second, 8000 to 192000, or auto: the device's, else 48000 [default: auto]
     #[arg(long, env = "SEGUE_RATE", value_name = "HZ", value_parser = settings::parse_rate)]
@@ -143,14 +143,14 @@ pub(crate) struct RunArgs {
     #[arg(long, env = "SEGUE_JOURNAL", value_name = "FILE", conflicts_with = "no_journal")]
     pub(crate) journal: Option<PathBuf>,
     /// Writes no journal
-    #[arg(long, env = "SEGUE_NO_JOURNAL")]
+    #[arg(long, env = "SEGUE_NO_JOURNAL", value_parser = yes_or_no())]
     pub(crate) no_journal: bool,
     /// How many bytes of journals to keep in the show folder [default: 1GiB]
     #[arg(long, env = "SEGUE_JOURNAL_KEEP", value_name = "BYTES", value_parser = parse_bytes)]
     pub(crate) journal_keep: Option<u64>,
     /// Goes on with the show of the newest journal: that of --journal if there is one, else that
     /// of the show folder; the new journal and recording get further names
-    #[arg(long, env = "SEGUE_RESUME", conflicts_with = "no_journal")]
+    #[arg(long, env = "SEGUE_RESUME", value_parser = yes_or_no(), conflicts_with = "no_journal")]
     pub(crate) resume: bool,
     /// Ends after this long
     #[arg(long = "for", env = "SEGUE_FOR", value_name = "TIME", value_parser = parse_duration)]
@@ -158,6 +158,11 @@ pub(crate) struct RunArgs {
     /// human or json, on standard error [default: human]
     #[arg(long, env = "SEGUE_LOG", value_name = "FORMAT")]
     pub(crate) log: Option<LogFormat>,
+}
+
+/// What a flag is in the environment: 1, yes, on, true, and what says no.
+fn yes_or_no() -> clap::builder::BoolishValueParser {
+    clap::builder::BoolishValueParser::new()
 }
 
 /// Options of `render`.

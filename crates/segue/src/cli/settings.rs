@@ -147,6 +147,11 @@ impl Settings {
                         --no-journal";
             return Err(Failure::new(Exit::Usage, text));
         }
+        if args.patch.as_ref().is_some_and(|path| path.as_os_str() == "-") {
+            let text = "`segue run` plays a file: name one, not -; what comes over standard input \
+                        can be checked";
+            return Err(Failure::new(Exit::Usage, text));
+        }
         let channels_asked = args.channels.or(file.channels);
         let state_asked = args.state.or(file.state);
         Ok(Self {

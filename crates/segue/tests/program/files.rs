@@ -59,19 +59,23 @@ fn each_way_to_fail_has_its_own_number_and_says_what_to_do() {
     write("bad.journal", "segue-show?").expect("written");
     write("config.toml", "chanels = 2\n").expect("written");
     let quiet = "127.0.0.1:9";
-    let table: [(&[&str], i32, &str); 14] = [
+    let table: [(&[&str], i32, &str); 18] = [
         (&["perform"], 64, "perform"),
         (&["run", "--channels", "9"], 64, "1..=8"),
+        (&["run", "-", "--osc", "127.0.0.1:0"], 64, "plays a file"),
         (&["render", first, "-o", "x.wav"], 64, "--for"),
         (&["check", "bad.toml"], 65, ""),
-        (&["run", "bad.toml", "--osc", "127.0.0.1:0"], 65, "bad.toml:3:7: error"),
+        (&["run", "./bad.toml", "--osc", "127.0.0.1:0"], 65, "./bad.toml:3:7: error"),
         (&["render", "bad.journal", "-o", "x.wav"], 65, "no journal"),
         (&["render", "none.toml", "--for", "1", "-o", "x.wav"], 66, "none.toml"),
         (&["run", "none.toml", "--osc", "127.0.0.1:0"], 66, "none.toml"),
         (&["run", "--device", "jack", "--strict-device"], 69, "segue devices"),
         (&["send", "--osc", quiet, "/test"], 69, "segue run"),
         (&["render", first, "--for", "1", "-o", "taken.wav"], 73, "--force"),
+        (&["render", first, "--for", "1", "-o", ".", "--force"], 73, "cannot write"),
+        (&["render", first, "--for", "1", "-o", "taken.wav/x.wav"], 73, "cannot write"),
         (&["run", "--osc", "127.0.0.1:0", "--record", "taken.wav"], 73, "--record"),
+        (&["run", "--osc", "127.0.0.1:0", "--show", "taken.wav"], 73, "--show"),
         (&["status", "--osc", quiet, "--wait", "50ms"], 75, "not healthy"),
         (&["run", "--config", "config.toml"], 78, "did you mean 'channels'?"),
     ];
@@ -83,6 +87,22 @@ fn each_way_to_fail_has_its_own_number_and_says_what_to_do() {
     }
     assert_eq!(std::fs::read(folder.path().join("taken.wav")).expect("still there"), b"mine");
     assert!(!folder.path().join("x.wav").exists());
+}
+
+#[test]
+fn a_flag_in_the_environment_is_a_word_or_a_number() {
+    let folder = tempfile::tempdir().expect("a folder");
+    for (word, code) in [("1", 69), ("yes", 69), ("true", 69), ("0", 0), ("off", 0), ("soon", 64)] {
+        let output = segue()
+            .args(["run", "--device", "jack", "--for", "0", "--osc", "127.0.0.1:0"])
+            .current_dir(folder.path())
+            .env("XDG_DATA_HOME", folder.path())
+            .env("XDG_CONFIG_HOME", folder.path())
+            .env("SEGUE_STRICT_DEVICE", word)
+            .output()
+            .expect("the program runs");
+        assert_eq!(output.status.code(), Some(code), "{word}: {}", said(&output));
+    }
 }
 
 #[test]

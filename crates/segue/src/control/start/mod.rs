@@ -81,8 +81,7 @@ struct Asked {
 fn patch(settings: &Settings) -> Result<Option<Asked>, Failure> {
     let Some(path) = &settings.patch else { return Ok(None) };
     let text = offline::read_patch(path)?;
-    let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
-    let plan = offline::compile(&name, &text, &settings.setup())?;
+    let plan = offline::compile(&path.display().to_string(), &text, &settings.setup())?;
     let stem = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
     let name = if plan.title().is_empty() { stem } else { plan.title().to_owned() };
     Ok(Some(Asked { name, text, plan }))
