@@ -212,6 +212,9 @@ pub(crate) struct CheckArgs {
     /// crashes, loops, gives what is no number, or needs too much of a block
     #[arg(long)]
     pub(crate) prove: bool,
+    /// Room for the state of the instrument, as for `run` [default: 1MiB]
+    #[arg(long, env = "SEGUE_STATE", value_name = "BYTES", value_parser = parse_bytes)]
+    pub(crate) state: Option<u64>,
     /// Reports as JSON
     #[arg(long)]
     pub(crate) json: bool,

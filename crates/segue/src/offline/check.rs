@@ -7,8 +7,8 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::patch;
-use crate::cli::CheckArgs;
 use crate::cli::output::tell;
+use crate::cli::{CheckArgs, settings};
 use crate::exit::{Exit, Failure};
 use crate::host::prover::{self, Outcome};
 
@@ -27,7 +27,8 @@ pub(crate) fn check(args: &CheckArgs) -> Result<ExitCode, Failure> {
         args.patch.display().to_string()
     };
     let text = patch::read_patch(&args.patch)?;
-    let setup = Setup::default();
+    let state_bytes = usize::try_from(settings::state_bytes(args.state)?).unwrap_or(usize::MAX);
+    let setup = Setup { state_bytes, ..Setup::default() };
     let mut told: Vec<Value> = Vec::new();
     let refused = match patch::plan(&text, &setup) {
         Err(mistakes) => {

@@ -89,6 +89,25 @@ fn each_way_to_fail_has_its_own_number_and_says_what_to_do() {
     assert!(!folder.path().join("x.wav").exists());
 }
 
+/// What `run --state` plays `check --state` finds right, `--prove` too.
+#[test]
+fn a_patch_is_checked_for_the_room_it_is_to_have() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let text = "segue = 1\necho = { type = \"delay\", max = \"20s\" }\nout = { in = \"echo\" }\n";
+    std::fs::write(folder.path().join("p.toml"), text).expect("written");
+    let check = |more: &[&str]| {
+        let output = run(&[&["check", "p.toml"], more].concat(), folder.path());
+        (output.status.code(), String::from_utf8_lossy(&output.stdout).into_owned())
+    };
+    let (code, told) = check(&[]);
+    assert_eq!(code, Some(65));
+    assert!(told.contains("start with --state 4MiB"), "{told}");
+    for more in [["--state", "4MiB"].as_slice(), &["--state", "4MiB", "--prove"]] {
+        assert_eq!(check(more).0, Some(0), "{more:?}");
+    }
+    assert_eq!(check(&["--state", "1KiB"]).0, Some(64));
+}
+
 #[test]
 fn a_flag_in_the_environment_is_a_word_or_a_number() {
     let folder = tempfile::tempdir().expect("a folder");
