@@ -110,6 +110,24 @@ in = "in_front"
 }
 
 #[test]
+fn all_cycles_and_unequal_voices_are_told_at_once() {
+    let text = r#"segue = 1
+five = { type = "osc", voices = 5 }
+three = { type = "osc", voices = 3 }
+a = { type = "svf", in = "b.low", cutoff = "400 + a.band * 1oct" }
+b = { type = "svf", in = "a.low" }
+amp = { type = "vca", in = "three", gain = "five" }
+own = { type = "vca", in = "own + a.low" }
+[out]
+in = "own + amp"
+"#;
+    let told = told(text);
+    let codes: Vec<_> = told.lines().map(|it| it.split(':').take(2).collect::<String>()).collect();
+    let wanted = ["[cycle] p.toml4", "[unequal_voices] p.toml6", "[cycle] p.toml7"];
+    assert_eq!(codes, wanted, "{told}");
+}
+
+#[test]
 fn unequal_voices_are_refused_and_one_feeds_all() {
     let sources = r#"segue = 1
 one = { type = "osc" }

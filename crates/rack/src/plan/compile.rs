@@ -7,8 +7,15 @@ use crate::plan::{Plan, PlanCable, PlanInstrument, PlanModule, PlanPort, Setup};
 
 /// Compiles a checked patch.
 pub(super) fn compile(patch: &Patch, setup: &Setup) -> Result<Plan, Vec<Mistake>> {
-    let order = order(patch)?;
-    let voices = voices(patch, &order)?;
+    let (order, mut mistakes) = order(patch);
+    let voices = voices(patch, &order).unwrap_or_else(|unequal| {
+        mistakes.extend(unequal);
+        Vec::new()
+    });
+    if !mistakes.is_empty() {
+        mistakes.sort_by_key(|mistake| (mistake.line, mistake.column));
+        return Err(mistakes);
+    }
     let mut place = vec![0_u16; order.len()];
     for (position, index) in order.iter().enumerate() {
         place[*index] = position as u16;
@@ -66,27 +73,32 @@ fn full(largest: &Module, takes: usize, needed: usize, there: usize) -> Mistake 
     Mistake { hint: Some(hint), ..largest.at.mistake("full", text) }
 }
 
-/// The order of rendering: whoever is listened to comes first; ties by place in the file.
-fn order(patch: &Patch) -> Result<Vec<usize>, Vec<Mistake>> {
+/// The order of rendering: whoever is listened to comes first; ties by place in the file. A cycle
+/// is a mistake, and is left where it was named, so that others are found.
+fn order(patch: &Patch) -> (Vec<usize>, Vec<Mistake>) {
     let modules = patch.modules();
     let mut placed = vec![false; modules.len()];
     let mut order = Vec::with_capacity(modules.len());
+    let mut cycles = Vec::new();
     while order.len() < modules.len() {
         let ready = |index: &usize| {
             let mut cables = modules[*index].ports.iter().flat_map(|port| &port.cables);
             !placed[*index] && cables.all(|cable| cable.delayed || placed[cable.module])
         };
-        let Some(next) = (0..modules.len()).find(ready) else {
-            return Err(vec![cycle(patch, &placed)]);
-        };
+        let next = (0..modules.len()).find(ready).unwrap_or_else(|| {
+            let (named, mistake) = cycle(patch, &placed);
+            cycles.push(mistake);
+            named
+        });
         placed[next] = true;
         order.push(next);
     }
-    Ok(order)
+    (order, cycles)
 }
 
-/// The mistake that names a cycle with its path. All modules not placed wait for another one.
-fn cycle(patch: &Patch, placed: &[bool]) -> Mistake {
+/// A module of a cycle, and the mistake that names it with its path. All modules not placed wait
+/// for another one.
+fn cycle(patch: &Patch, placed: &[bool]) -> (usize, Mistake) {
     let modules = patch.modules();
     let waits_for = |index: usize| {
         let cables = modules[index].ports.iter().flat_map(|port| &port.cables);
@@ -110,7 +122,7 @@ fn cycle(patch: &Patch, placed: &[bool]) -> Mistake {
     let place = waits_for(at).map_or(modules[at].at, |cable| cable.at);
     let mistake = place.mistake("cycle", format!("a cycle: {}", ids.join(" -> ")));
     let hint = format!("let one cable come a moment late: delayed({})", modules[at].id);
-    Mistake { hint: Some(hint), ..mistake }
+    (at, Mistake { hint: Some(hint), ..mistake })
 }
 
 /// What each module does and how many lanes it has, by index in the patch.
@@ -136,7 +148,6 @@ fn voices(patch: &Patch, order: &[usize]) -> Result<Vec<(&'static Kind, Lanes)>,
             break;
         }
     }
-    mistakes.sort_by_key(|mistake: &Mistake| (mistake.line, mistake.column));
     if mistakes.is_empty() { Ok(known) } else { Err(mistakes) }
 }
 
