@@ -67,11 +67,14 @@ pub(crate) fn json(snapshot: &Snapshot, shape: &Shape) -> Value {
 pub(crate) fn text(snapshot: &Snapshot, shape: &Shape) -> String {
     let status = json(snapshot, shape);
     let engine = &status["engine"];
+    let patch = match word(&engine["patch"]) {
+        none if none.is_empty() => "an empty rack".to_owned(),
+        patch => format!("'{patch}'"),
+    };
     let mut text = format!(
-        "{}: {} plays '{}' on {} ({}), {} Hz, {} channels, up {:.0} s\n",
+        "{}: {} plays {patch} on {} ({}), {} Hz, {} channels, up {:.0} s\n",
         word(&status["health"]),
         word(&engine["pid"]),
-        word(&engine["patch"]),
         word(&engine["device"]),
         word(&engine["device_name"]),
         engine["rate"],
