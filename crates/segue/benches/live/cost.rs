@@ -206,8 +206,8 @@ fn cheapest<T>(mut call: impl FnMut() -> T) -> f64 {
     (0..20).map(|_| pass()).fold(f64::INFINITY, f64::min)
 }
 
-/// 5,440 voices: saw, svf, adsr in groups of sixteen, all gates opened and closed four times a second
-/// by an oscillator of the patch's own, so that nobody has to send anything.
+/// 5,440 voices: saw, svf, adsr in groups of sixteen, all gates opened and closed four times a
+/// second by an oscillator of the patch's own, so that nobody has to send anything.
 fn full_patch(folder: &TempDir) -> PathBuf {
     let mut text = "segue = 1\ngate = { type = 'lfo', shape = 'square', rate = 4 }\n".to_owned();
     let mut sum = Vec::new();
