@@ -47,7 +47,9 @@ impl Monitor {
         }
     }
 
-    /// The whole state, where two or more have hashed it before the same block.
+    /// The whole state, where two or more have hashed it before the same block. Two may agree
+    /// on what is trusted; who goes is judged where all in lockstep have, for the one that is
+    /// a block behind may be the one that makes the majority.
     fn compare_states(&mut self, seen: &Observation, actions: &mut Vec<Action>) {
         let hashed = |slot: usize| seen.slots[slot].state_hashes.iter().flatten().copied();
         let mut common: Vec<u64> = self.in_lockstep().flat_map(hashed).map(|it| it.0).collect();
@@ -56,8 +58,10 @@ impl Monitor {
         common.retain(|block| {
             self.in_lockstep().filter(|slot| hashed(*slot).any(|(at, _)| at == *block)).count() > 1
         });
-        let Some(newest) = common.first().copied() else { return };
         self.trust(&common, seen, actions);
+        let by_all =
+            |block: &&u64| self.in_lockstep().all(|slot| hashed(slot).any(|(at, _)| at == **block));
+        let Some(newest) = common.iter().find(by_all).copied() else { return };
         let state = |at: &SlotSeen| state_before(newest, at).map(|hash| (hash, 0));
         self.judge_difference(newest, &state, seen, actions);
     }
@@ -223,5 +227,43 @@ mod tests {
             let evidence = monitor.guests[1].evidence.clone();
             assert!(evidence.is_none() || evidence == Some(Evidence::Diverged(23)));
         }
+    }
+
+    /// The primary's state is wrong, one standby has hashed its own and the other is a block
+    /// behind: it is waited for, since it makes the majority.
+    #[test]
+    fn nobody_goes_before_all_in_lockstep_have_hashed_their_state() {
+        let shape = Shape { slots: 3, ..SHAPE };
+        let Parts { orders, slots, status, .. } = Parts::on_heap(&shape).unwrap();
+        let mut monitor = Monitor::new(Config { shape, build: 1, lead: 4 });
+        let mut now_ns = 1;
+        let mut look = |monitor: &mut Monitor| {
+            now_ns += 1_000_000;
+            let process = Process::Running { cpu_ns: 0 };
+            let children = vec![Child { process, pid: 1, ..Child::default() }; 3];
+            let tick = Tick { now_ns, children, revive: 0, compared: monitor.compared() };
+            let actions = monitor.step(&observe(tick, &orders, &status, &slots));
+            crate::monitor::perform(&actions, &orders, &status, &slots);
+            let killed = |it: &Action| match it {
+                Action::Kill { slot, .. } => Some(*slot),
+                _ => None,
+            };
+            actions.iter().filter_map(killed).collect::<Vec<_>>()
+        };
+        let _ = look(&mut monitor);
+        for place in &slots {
+            place.sit(1, 1);
+            place.set_phase(Phase::Lockstep);
+        }
+        let _ = look(&mut monitor);
+        assert_eq!(orders.primary(), Some(0));
+        let sealed = crate::memory::orders::Sealing { head: 0, taken: 0, sealed: 40, end: None };
+        orders.publish(sealed);
+        slots.iter().for_each(|place| publish(place, 0..16, None));
+        slots[0].set_state_hash(1, 16, 7);
+        slots[2].set_state_hash(1, 16, 8);
+        assert_eq!(look(&mut monitor), []);
+        slots[1].set_state_hash(1, 16, 8);
+        assert_eq!(look(&mut monitor), [0]);
     }
 }
