@@ -6,7 +6,7 @@
 
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
-use crate::math::{clamp, max, peak};
+use crate::math::{clamp, max, peak, size};
 
 /// No sample leaves beyond this: −0.1 dB.
 pub const CEILING: f32 = 0.988_553_1;
@@ -68,12 +68,6 @@ impl Limiter {
         }
         held
     }
-}
-
-/// The size of a sample.
-#[inline(always)]
-fn size(sample: f32) -> f32 {
-    f32::from_bits(sample.to_bits() & 0x7fff_ffff)
 }
 
 impl Default for Limiter {

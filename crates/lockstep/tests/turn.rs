@@ -7,9 +7,10 @@ use segue_lockstep::worker::{Parts, Step, Worker};
 use segue_lockstep::{Instrument, Payload, Shape, Unfit};
 use segue_sys::Region;
 
-struct Silence;
+/// Nothing to hear, and a state of any size.
+struct Ballast(Vec<u64>);
 
-impl Instrument for Silence {
+impl Instrument for Ballast {
     fn apply(&mut self, _: &Payload) {}
 
     fn render(&mut self, out: &mut [f32], _: &mut dyn FnMut(u32)) {
@@ -23,7 +24,7 @@ impl Instrument for Silence {
     }
 
     fn state(&self) -> &[u64] {
-        &[]
+        &self.0
     }
 
     fn restore(&mut self, _: &[u64]) -> Result<(), Unfit> {
@@ -43,14 +44,14 @@ fn parts(shape: &Shape) -> Parts {
 }
 
 /// A standby in slot 1; slot 0 is primary, lives, and publishes nothing.
-fn standby(freewheel: bool) -> (Worker<Silence>, Orders) {
+fn standby(freewheel: bool) -> (Worker<Ballast>, Orders) {
     let shape = Shape { slots: 2, channels: 2, rate: 48_000, state_words: 1 };
     let parts = Parts { slot: 1, ..parts(&shape) };
     let orders = parts.orders.clone();
     parts.slots[0].sit(1, 1);
     orders.set_pace(4, freewheel);
     orders.set_primary(Some(0));
-    let mut worker = Worker::sit(Silence, shape, parts, 1);
+    let mut worker = Worker::sit(Ballast(Vec::new()), shape, parts, 1);
     assert_eq!(worker.step(&mut || 0), Step::Rendered, "it comes into lockstep at block 0");
     (worker, orders)
 }
@@ -93,31 +94,6 @@ fn on_freewheel_no_block_is_started_because_of_time() {
     assert_eq!(worker.step(&mut || 0), Step::Wait);
     orders.set_primary(Some(1));
     assert_eq!(worker.step(&mut || 0), Step::Rendered);
-}
-
-/// An instrument with a state that is copied in more than a moment.
-struct Ballast(Vec<u64>);
-
-impl Instrument for Ballast {
-    fn apply(&mut self, _: &Payload) {}
-
-    fn render(&mut self, out: &mut [f32], _: &mut dyn FnMut(u32)) {
-        out.fill(0.0);
-    }
-
-    fn bypass(&mut self, _: u32) {}
-
-    fn is_for(&self, _: &Payload, _: u32) -> bool {
-        false
-    }
-
-    fn state(&self) -> &[u64] {
-        &self.0
-    }
-
-    fn restore(&mut self, _: &[u64]) -> Result<(), Unfit> {
-        Ok(())
-    }
 }
 
 /// A primary whose standby has died at block 200, after it had left a checkpoint of block 192;

@@ -174,6 +174,7 @@ fn state_before(block: u64, at: &SlotSeen) -> Option<u64> {
 mod tests {
     use crate::Shape;
     use crate::memory::block::{self, Facts};
+    use crate::memory::orders::Sealing;
     use crate::memory::slot::{Phase, Slot};
     use crate::monitor::observe::{Child, Process, Tick, observe};
     use crate::monitor::{Action, Config, Evidence, Monitor, State};
@@ -192,39 +193,62 @@ mod tests {
         }
     }
 
+    /// Guests in lockstep who have nothing yet, and the monitor that looks at them.
+    struct Scene {
+        monitor: Monitor,
+        parts: Parts,
+        now_ns: u64,
+    }
+
+    impl Scene {
+        fn new(slots: usize) -> Self {
+            let shape = Shape { slots, ..SHAPE };
+            let monitor = Monitor::new(Config { shape, build: 1, lead: 4 });
+            let parts = Parts::on_heap(&shape).unwrap();
+            let mut scene = Self { monitor, parts, now_ns: 1 };
+            scene.look();
+            for (slot, place) in scene.parts.slots.iter().enumerate() {
+                let generation = scene.parts.orders.generation(slot);
+                assert_eq!((scene.monitor.state(slot), generation), (State::Starting, 1));
+                place.sit(1, 1);
+                place.set_phase(Phase::Lockstep);
+            }
+            scene.look();
+            assert_eq!(scene.parts.orders.primary(), Some(0));
+            let sealed = Sealing { head: 0, taken: 0, sealed: 40, end: None };
+            scene.parts.orders.publish(sealed);
+            scene
+        }
+
+        /// Looks once; the slots whose guests are killed.
+        fn look(&mut self) -> Vec<usize> {
+            let Parts { orders, slots, status, .. } = &self.parts;
+            self.now_ns += 1_000_000;
+            let child =
+                Child { process: Process::Running { cpu_ns: 0 }, pid: 1, ..Child::default() };
+            let children = vec![child; slots.len()];
+            let compared = self.monitor.compared();
+            let tick = Tick { now_ns: self.now_ns, children, revive: 0, compared };
+            let actions = self.monitor.step(&observe(tick, orders, status, slots));
+            crate::monitor::perform(&actions, orders, status, slots);
+            let killed = |it: &Action| match it {
+                Action::Kill { slot, .. } => Some(*slot),
+                _ => None,
+            };
+            actions.iter().filter_map(killed).collect()
+        }
+    }
+
     /// What a standby had wrong for one block, and right again when the monitor looked, is met.
     #[test]
     fn every_block_since_the_last_look_is_compared_once() {
-        let Parts { orders, slots, status, .. } = Parts::on_heap(&SHAPE).unwrap();
-        let mut monitor = Monitor::new(Config { shape: SHAPE, build: 1, lead: 4 });
-        let mut now_ns = 1;
-        let mut look = |monitor: &mut Monitor| {
-            now_ns += 1_000_000;
-            let process = Process::Running { cpu_ns: 0 };
-            let child = Child { process, pid: 1, ..Child::default() };
-            let children = vec![child.clone(), child];
-            let tick = Tick { now_ns, children, revive: 0, compared: monitor.compared() };
-            let actions = monitor.step(&observe(tick, &orders, &status, &slots));
-            crate::monitor::perform(&actions, &orders, &status, &slots);
-            actions
-        };
-        let _ = look(&mut monitor);
-        for (slot, place) in slots.iter().enumerate() {
-            assert_eq!((monitor.state(slot), orders.generation(slot)), (State::Starting, 1));
-            place.sit(1, 1);
-            place.set_phase(Phase::Lockstep);
-        }
-        let _ = look(&mut monitor);
-        assert_eq!(orders.primary(), Some(0));
-        let sealed = crate::memory::orders::Sealing { head: 0, taken: 0, sealed: 40, end: None };
-        orders.publish(sealed);
+        let mut scene = Scene::new(2);
         for (blocks, wrong) in [(0..20, None), (20..30, Some(23)), (30..40, None)] {
-            publish(&slots[0], blocks.clone(), None);
-            publish(&slots[1], blocks.clone(), wrong);
-            let killed = look(&mut monitor).iter().any(|it| matches!(it, Action::Kill { .. }));
-            assert_eq!(killed, wrong.is_some(), "{blocks:?}");
-            assert_eq!(monitor.compared(), blocks.end);
-            let evidence = monitor.guests[1].evidence.clone();
+            publish(&scene.parts.slots[0], blocks.clone(), None);
+            publish(&scene.parts.slots[1], blocks.clone(), wrong);
+            assert_eq!(!scene.look().is_empty(), wrong.is_some(), "{blocks:?}");
+            assert_eq!(scene.monitor.compared(), blocks.end);
+            let evidence = scene.monitor.guests[1].evidence.clone();
             assert!(evidence.is_none() || evidence == Some(Evidence::Diverged(23)));
         }
     }
@@ -233,37 +257,12 @@ mod tests {
     /// behind: it is waited for, since it makes the majority.
     #[test]
     fn nobody_goes_before_all_in_lockstep_have_hashed_their_state() {
-        let shape = Shape { slots: 3, ..SHAPE };
-        let Parts { orders, slots, status, .. } = Parts::on_heap(&shape).unwrap();
-        let mut monitor = Monitor::new(Config { shape, build: 1, lead: 4 });
-        let mut now_ns = 1;
-        let mut look = |monitor: &mut Monitor| {
-            now_ns += 1_000_000;
-            let process = Process::Running { cpu_ns: 0 };
-            let children = vec![Child { process, pid: 1, ..Child::default() }; 3];
-            let tick = Tick { now_ns, children, revive: 0, compared: monitor.compared() };
-            let actions = monitor.step(&observe(tick, &orders, &status, &slots));
-            crate::monitor::perform(&actions, &orders, &status, &slots);
-            let killed = |it: &Action| match it {
-                Action::Kill { slot, .. } => Some(*slot),
-                _ => None,
-            };
-            actions.iter().filter_map(killed).collect::<Vec<_>>()
-        };
-        let _ = look(&mut monitor);
-        for place in &slots {
-            place.sit(1, 1);
-            place.set_phase(Phase::Lockstep);
-        }
-        let _ = look(&mut monitor);
-        assert_eq!(orders.primary(), Some(0));
-        let sealed = crate::memory::orders::Sealing { head: 0, taken: 0, sealed: 40, end: None };
-        orders.publish(sealed);
-        slots.iter().for_each(|place| publish(place, 0..16, None));
-        slots[0].set_state_hash(1, 16, 7);
-        slots[2].set_state_hash(1, 16, 8);
-        assert_eq!(look(&mut monitor), []);
-        slots[1].set_state_hash(1, 16, 8);
-        assert_eq!(look(&mut monitor), [0]);
+        let mut scene = Scene::new(3);
+        scene.parts.slots.iter().for_each(|place| publish(place, 0..16, None));
+        scene.parts.slots[0].set_state_hash(1, 16, 7);
+        scene.parts.slots[2].set_state_hash(1, 16, 8);
+        assert_eq!(scene.look(), []);
+        scene.parts.slots[1].set_state_hash(1, 16, 8);
+        assert_eq!(scene.look(), [0]);
     }
 }

@@ -52,32 +52,13 @@ impl Monitor {
 
 #[cfg(test)]
 mod tests {
-    use super::super::observe::{Process, SlotSeen};
+    use super::super::observe::SlotSeen;
     use super::super::{Action, Config, Monitor, Observation, State};
     use crate::Shape;
-    use crate::memory::slot::{Crumb, Phase};
+    use crate::memory::slot::Phase;
 
     fn slot(cursor: u64, checkpoints: [Option<(u64, u64)>; 2]) -> SlotSeen {
-        SlotSeen {
-            process: Process::Running { cpu_ns: 0 },
-            pid: 1,
-            last_words: String::new(),
-            note: None,
-            generation: 1,
-            phase: Phase::Lockstep,
-            published: 100,
-            proved: 100,
-            reached: 100,
-            crumb: (Crumb::Idle, 0),
-            build: 1,
-            cursor,
-            suspect: 0,
-            checkpoints,
-            facts: Vec::new(),
-            state_hashes: Default::default(),
-            begun_from: None,
-            disagrees: None,
-        }
+        SlotSeen { cursor, checkpoints, ..SlotSeen::guest(1, Phase::Lockstep, 100) }
     }
 
     fn kept(slots: Vec<SlotSeen>) -> Vec<Action> {

@@ -113,6 +113,33 @@ pub struct SlotSeen {
     pub disagrees: Option<u64>,
 }
 
+#[cfg(test)]
+impl SlotSeen {
+    /// A slot whose guest of this generation, if not 0, has come so far; for tests to vary.
+    pub(super) fn guest(generation: u64, phase: Phase, blocks: u64) -> Self {
+        Self {
+            process: if generation == 0 { Process::Absent } else { Process::Running { cpu_ns: 0 } },
+            pid: u32::from(generation != 0),
+            last_words: String::new(),
+            note: None,
+            generation,
+            phase,
+            published: blocks,
+            proved: blocks,
+            reached: blocks,
+            crumb: (Crumb::Idle, 0),
+            build: 1,
+            cursor: 0,
+            suspect: 0,
+            checkpoints: [None; 2],
+            facts: Vec::new(),
+            state_hashes: Default::default(),
+            begun_from: None,
+            disagrees: None,
+        }
+    }
+}
+
 /// A tick.
 #[derive(Clone, Debug)]
 pub struct Observation {

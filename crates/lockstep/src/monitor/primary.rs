@@ -211,23 +211,8 @@ mod tests {
             let cpu_ns = self.now_ns.saturating_sub(self.stalls_ns);
             SlotSeen {
                 process: Process::Running { cpu_ns },
-                pid: 1,
-                last_words: String::new(),
-                note: None,
-                generation: 1,
-                phase: Phase::Lockstep,
-                published: rendered,
-                proved: rendered,
-                reached: rendered,
                 crumb: (caught.unwrap_or(Crumb::Idle), rendered),
-                build: 1,
-                cursor: 0,
-                suspect: 0,
-                checkpoints: [None; 2],
-                facts: Vec::new(),
-                state_hashes: Default::default(),
-                begun_from: None,
-                disagrees: None,
+                ..SlotSeen::guest(1, Phase::Lockstep, rendered)
             }
         }
 

@@ -29,26 +29,7 @@ struct Scene {
 }
 
 fn absent() -> SlotSeen {
-    SlotSeen {
-        process: Process::Absent,
-        pid: 0,
-        last_words: String::new(),
-        note: None,
-        generation: 0,
-        phase: Phase::Starting,
-        published: 100,
-        proved: 100,
-        reached: 100,
-        crumb: (Crumb::Idle, 0),
-        build: 1,
-        cursor: 0,
-        suspect: 0,
-        checkpoints: [None; 2],
-        facts: Vec::new(),
-        state_hashes: Default::default(),
-        begun_from: None,
-        disagrees: None,
-    }
+    SlotSeen::guest(0, Phase::Starting, 100)
 }
 
 impl Scene {

@@ -14,7 +14,7 @@ use crate::patch::{Mistake, Patch, Span};
 pub(crate) const MODULES_MAX: usize = 1_024;
 
 /// Quarter notes a minute that a patch may ask for.
-const TEMPO: RangeInclusive<f64> = 1.0..=1000.0;
+const TEMPO_RANGE: RangeInclusive<f64> = 1.0..=1000.0;
 
 /// The version of the format this build reads.
 const FORMAT: &str = "1";
@@ -133,8 +133,9 @@ fn read_tempo(value: &DeValue<'_>, at: Span, mistakes: &mut Vec<Mistake>) -> Opt
         mistakes.push(Mistake { hint, ..mistake });
         return None;
     };
-    if !TEMPO.contains(&tempo) {
-        let text = format!("a tempo is {} to {}, not {digits}", TEMPO.start(), TEMPO.end());
+    if !TEMPO_RANGE.contains(&tempo) {
+        let text =
+            format!("a tempo is {} to {}, not {digits}", TEMPO_RANGE.start(), TEMPO_RANGE.end());
         mistakes.push(Mistake { hint, ..at.mistake("out_of_range", text) });
         return None;
     }

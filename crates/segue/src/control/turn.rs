@@ -1,5 +1,6 @@
 //! The clerk: runs the desk's errands and brings it the follower's news.
 
+use std::path::PathBuf;
 use std::sync::mpsc::Sender as Channel;
 
 use rosc::{OscMessage, OscType};
@@ -177,20 +178,7 @@ impl Clerk {
                 self.memo.recording = None;
                 self.complain(text);
             }
-            News::Journal(path) => {
-                if let Some(journals) = path.parent() {
-                    let keep = seat.settings.journal_keep;
-                    for problem in crate::files::folder::prune(journals, "journal", keep, &path) {
-                        self.complain(problem);
-                    }
-                }
-                if self.memo.journal.is_none() {
-                    let text = "what was played since it ended is in none";
-                    self.complain(format!("the journal goes on in {}; {text}", path.display()));
-                }
-                self.memo.journal = Some(path);
-                self.memo.unwritten = None;
-            }
+            News::Journal(path) => self.go_on_in(path, seat.settings.journal_keep),
             News::JournalFailed(why) => {
                 self.complain(format!("the journal ended: {why}"));
                 self.memo.lose_journal(&why);
@@ -202,6 +190,21 @@ impl Clerk {
             News::Finished => {}
         }
         self.memo.write(&seat.inbox);
+    }
+
+    /// The journal goes on in another file: the oldest make room for it.
+    fn go_on_in(&mut self, path: PathBuf, keep: u64) {
+        if let Some(journals) = path.parent() {
+            for problem in crate::files::folder::prune(journals, "journal", keep, &path) {
+                self.complain(problem);
+            }
+        }
+        if self.memo.journal.is_none() {
+            let text = "what was played since it ended is in none";
+            self.complain(format!("the journal goes on in {}; {text}", path.display()));
+        }
+        self.memo.journal = Some(path);
+        self.memo.unwritten = None;
     }
 
     fn complain(&mut self, problem: String) {

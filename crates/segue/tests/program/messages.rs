@@ -169,24 +169,26 @@ fn a_recording_asked_for_holds_what_was_heard() {
     }
 }
 
+/// `segue send -` with these lines: what it says, and its code.
+fn send_lines(engine: &Engine, lines: &str) -> (String, Option<i32>) {
+    let mut child = crate::engine::segue()
+        .args(["send", "--osc", &format!("127.0.0.1:{}", engine.port()), "-"])
+        .stdin(std::process::Stdio::piped())
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .expect("the program starts");
+    child.stdin.take().expect("a pipe").write_all(lines.as_bytes()).expect("written");
+    let output = child.wait_with_output().expect("it ends");
+    (String::from_utf8_lossy(&output.stdout).into_owned(), output.status.code())
+}
+
 /// What is about files is answered later than `/sync`, and a refusal is told all the same.
 #[test]
 fn lines_about_files_are_answered_like_any_other() {
     let engine = Start::new().arg(patch("first.toml")).play();
-    let send = |lines: &str| {
-        let mut child = crate::engine::segue()
-            .args(["send", "--osc", &format!("127.0.0.1:{}", engine.port()), "-"])
-            .stdin(std::process::Stdio::piped())
-            .stdout(std::process::Stdio::piped())
-            .spawn()
-            .expect("the program starts");
-        child.stdin.take().expect("a pipe").write_all(lines.as_bytes()).expect("written");
-        let output = child.wait_with_output().expect("it ends");
-        (String::from_utf8_lossy(&output.stdout).into_owned(), output.status.code())
-    };
     // The engine records from the beginning on.
     let asked = "/record/stop\n/gate/env 1\n/record/start take\n/engine/hello\n/record/stop\n";
-    let (told, code) = send(asked);
+    let (told, code) = send_lines(&engine, asked);
     let stopped = "/done /record/stop";
     let answers = ["/done /engine/hello", "/done /record/start", stopped, stopped];
     let mut lines: Vec<_> = told.lines().collect();
@@ -194,7 +196,7 @@ fn lines_about_files_are_answered_like_any_other() {
     assert_eq!(lines.len(), answers.len(), "{told}");
     assert!(lines.iter().zip(answers).all(|(line, answer)| line.starts_with(answer)), "{told}");
     assert_eq!(code, Some(0));
-    let (told, code) = send("/record/stop\n");
+    let (told, code) = send_lines(&engine, "/record/stop\n");
     assert!(told.starts_with("/error /record/stop busy"), "{told}");
     assert_eq!(code, Some(1));
 }
@@ -202,16 +204,8 @@ fn lines_about_files_are_answered_like_any_other() {
 #[test]
 fn timed_lines_are_sent_ahead_of_their_time_and_none_is_late() {
     let engine = Start::new().arg(patch("first.toml")).arg("--device").arg("null:256").play();
-    let mut child = crate::engine::segue()
-        .args(["send", "--osc", &format!("127.0.0.1:{}", engine.port()), "-"])
-        .stdin(std::process::Stdio::piped())
-        .stdout(std::process::Stdio::piped())
-        .spawn()
-        .expect("the program starts");
     let lines = "@0.2 /gate/env 1\n@300ms /mod/filter/cutoff 900\n# said\n@0.4 /gate/env off\n";
-    child.stdin.take().expect("a pipe").write_all(lines.as_bytes()).expect("written");
-    let output = child.wait_with_output().expect("it ends");
-    assert_eq!(String::from_utf8_lossy(&output.stdout), "ok\n");
+    assert_eq!(send_lines(&engine, lines).0, "ok\n");
     let began = clock::monotonic_ns();
     let client = Client::new(engine.port());
     // What waits for its time shows when that has come.

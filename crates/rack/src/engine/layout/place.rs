@@ -146,16 +146,9 @@ impl Place {
             connected,
             index,
             constants: earlier.last().map_or(0, |place| place.constants + place.row()),
-            mixes: bits(&ports, |port| !port.cables.is_empty() && !port.is_direct),
+            mixes: mask(&ports, |port| !port.cables.is_empty() && !port.is_direct),
             direct: ports.iter().enumerate().filter_map(PortPlace::direct).collect(),
-            bounded: match kind.bounded {
-                Bounded::No => false,
-                Bounded::Always => true,
-                // What is mixed may come to more than a number can be.
-                Bounded::ByInlets => ports[..spec.inlets.len()]
-                    .iter()
-                    .all(|port| port.is_direct || port.cables.is_empty()),
-            },
+            bounded: is_bounded(kind, &ports[..spec.inlets.len()]),
             kept,
             ports,
         }
@@ -167,8 +160,18 @@ impl Place {
     }
 }
 
+/// Whether the last frame of its outlets tells if all are numbers.
+fn is_bounded(kind: &Kind, inlets: &[PortPlace]) -> bool {
+    match kind.bounded {
+        Bounded::No => false,
+        Bounded::Always => true,
+        // What is mixed may come to more than a number can be.
+        Bounded::ByInlets => inlets.iter().all(|port| port.is_direct || port.cables.is_empty()),
+    }
+}
+
 /// Bit n: `is` says so of port n.
-fn bits(ports: &[PortPlace], is: impl Fn(&PortPlace) -> bool) -> u32 {
+fn mask(ports: &[PortPlace], is: impl Fn(&PortPlace) -> bool) -> u32 {
     ports.iter().enumerate().fold(0, |bits, (at, port)| bits | u32::from(is(port)) << at)
 }
 

@@ -35,6 +35,7 @@ fn render<const PORTS: usize>(
     scene: &Scene<'_>,
 ) -> u32 {
     let Cables { pages, still, ports: buffers, lanes, constants, settled } = cables;
+    // The layout made room for as many.
     let Some(row) = constants[place.constants..].first_chunk_mut::<PORTS>() else { return 0 };
     let mut mixing = place.mixes;
     if !settled[place.index] {
