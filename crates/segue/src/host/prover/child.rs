@@ -111,7 +111,8 @@ impl Stand {
         let (dearest, block_ns) = played.max_by_key(|(_, cost)| *cost).unwrap_or((0, 0));
         let (part, part_ns) = self.dearest_module(slot, dearest);
         let within = block_ns <= budget_ns;
-        Report::Played { cost: Cost { block_ns, part, part_ns }, within }
+        let act = self.program[dearest].act;
+        Report::Played { cost: Cost { block_ns, act, part, part_ns }, within }
     }
 
     /// One pass, from the beginning; lowers what each block costs.

@@ -7,10 +7,12 @@ use super::program::Act;
 use super::{SHARE_PERCENT, block_ns};
 
 /// What a block costs, in nanoseconds of processor time.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Cost {
     /// The dearest block.
     pub(super) block_ns: u64,
+    /// When that was.
+    pub(super) act: Act,
     /// The dearest module in it, by its index.
     pub(super) part: u32,
     /// What that takes of it.
@@ -114,11 +116,36 @@ fn share(cost: &Cost, plan: &Plan, setup: &Setup) -> String {
     let us = |ns: u64| ns as f64 / 1000.0;
     let block_ns = block_ns(setup);
     format!(
-        "{:.1} % of its time ({:.1} of {:.0} us), {} most ({:.1} us)",
+        "{:.1} % of its time{} ({:.1} of {:.0} us), {} most ({:.1} us)",
         cost.block_ns as f64 * 100.0 / block_ns as f64,
+        cost.act.phrase(),
         us(cost.block_ns),
         us(block_ns),
         module(plan, cost.part),
         us(cost.part_ns)
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use segue_rack::{Patch, Plan, Setup};
+
+    use super::{Act, Cost, Outcome};
+
+    /// A saw at its highest pitch costs a dozen times what it costs where it is played: who is
+    /// refused for that has to see it.
+    #[test]
+    fn it_is_told_when_a_block_is_too_dear() {
+        let setup = Setup::default();
+        let patch = Patch::parse("segue = 1\nosc = { type = \"osc\" }\nout = { in = \"osc\" }\n");
+        let plan = Plan::compile(&patch.unwrap(), &setup).unwrap();
+        let told = |act| {
+            let cost = Cost { block_ns: 1_000_000, act, part: 0, part_ns: 900_000 };
+            Outcome::Costly(cost).sentence(&plan, &setup)
+        };
+        let highest = "a block needs 75.0 % of its time with every parameter at its highest (1000.0 \
+                       of 1333 us), module 'osc' most (900.0 us); 60 % are allowed";
+        assert!(told(Act::Highest).starts_with(highest), "{}", told(Act::Highest));
+        assert!(told(Act::Written).starts_with("a block needs 75.0 % of its time (1000.0 of"));
+    }
 }

@@ -160,7 +160,7 @@ mod tests {
 
     #[test]
     fn what_it_answers_is_believed() {
-        let cost = Cost { block_ns: 9, part: 1, part_ns: 8 };
+        let cost = Cost { block_ns: 9, act: Act::Written, part: 1, part_ns: 8 };
         let answers = [
             (Report::Played { cost, within: true }, Outcome::Fine(cost)),
             (Report::Played { cost, within: false }, Outcome::Costly(cost)),
@@ -192,7 +192,7 @@ mod tests {
         assert!(matches!(trial.step(&over), Some(Outcome::Crashes { .. })));
         let mut trial = Trial::begin(0);
         assert_eq!(trial.step(&over), None);
-        let cost = Cost { block_ns: 9, part: 1, part_ns: 8 };
+        let cost = Cost { block_ns: 9, act: Act::Written, part: 1, part_ns: 8 };
         let answered = Seen { report: Some(Report::Played { cost, within: true }), ..over };
         assert_eq!(trial.step(&answered), Some(Outcome::Fine(cost)));
     }
