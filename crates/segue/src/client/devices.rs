@@ -34,7 +34,7 @@ pub(crate) enum Missing {
     #[error("{0}")]
     Said(String),
     /// Nobody answers: a server is there and hangs.
-    #[error("its server does not answer within {} s", PATIENCE.as_secs())]
+    #[error("its server does not answer")]
     Hangs,
 }
 
@@ -58,6 +58,7 @@ pub(crate) fn ask_all() -> Vec<Said> {
         let said = |text: String| Err(Missing::Said(text));
         let devices = match (failed, hear.recv_timeout(left)) {
             (Some(error), _) => said(format!("it cannot be asked: {error}")),
+            (None, Ok(Err(DeviceError::Silent))) => Err(Missing::Hangs),
             (None, Ok(listed)) => listed.map_err(|error| Missing::Said(why(&error))),
             (None, Err(RecvTimeoutError::Timeout)) => Err(Missing::Hangs),
             (None, Err(RecvTimeoutError::Disconnected)) => said("asking it failed".to_owned()),

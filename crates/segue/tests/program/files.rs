@@ -6,9 +6,7 @@ use std::process::Output;
 use serde_json::Value;
 
 use crate::client::Client;
-use crate::engine::{Start, patch, segue};
-
-const WAV_HEADER_BYTES: usize = 78;
+use crate::engine::{Start, WAV_HEADER, patch, segue};
 
 fn run(arguments: &[&str], folder: &Path) -> Output {
     let mut command = segue();
@@ -136,14 +134,14 @@ fn a_part_of_a_journal_renders_to_that_part_and_a_cut_one_up_to_the_cut() {
     let ended = engine.stop();
     ended.assert_identical();
     let folder = ended.folder.path();
-    let heard = ended.recording().split_off(WAV_HEADER_BYTES);
+    let heard = ended.recording().split_off(WAV_HEADER);
 
     let part = ["render", "show.journal", "--from", "250ms", "--for", "500ms", "-o", "part.wav"];
     let output = run(&part, folder);
     assert!(output.status.success(), "{}", said(&output));
     let mut part = std::fs::read(folder.join("part.wav")).expect("the part");
     assert_eq!(part[62..70], 12_000_u64.to_le_bytes(), "the frame it begins at");
-    assert_eq!(part.split_off(WAV_HEADER_BYTES), heard[12_000 * 8..36_000 * 8]);
+    assert_eq!(part.split_off(WAV_HEADER), heard[12_000 * 8..36_000 * 8]);
 
     // Nothing of it is there: that is said, and no success.
     let beyond = run(&["render", "show.journal", "--from", "1h", "-o", "none.wav"], folder);
@@ -165,7 +163,7 @@ fn a_part_of_a_journal_renders_to_that_part_and_a_cut_one_up_to_the_cut() {
         let report: Value = serde_json::from_slice(&output.stdout).expect("a report");
         assert_eq!(report["blocks_differing"], 0);
         let cut = std::fs::read(folder.join("cut.wav")).expect("the file");
-        let cut = &cut[WAV_HEADER_BYTES..];
+        let cut = &cut[WAV_HEADER..];
         assert!(cut == &heard[..cut.len()], "up to the cut it is what was heard");
     }
     assert!(between > 0, "one of the cuts is between two records");
@@ -204,9 +202,9 @@ fn a_patch_and_its_score_render_to_the_same_bytes_each_time() {
         assert!(output.status.success(), "{}", said(&output));
         files.push(std::fs::read(folder.path().join(out)).expect("a file"));
     }
-    assert_eq!(files[0].len(), WAV_HEADER_BYTES + 5 * 48_000 * 8);
+    assert_eq!(files[0].len(), WAV_HEADER + 5 * 48_000 * 8);
     assert!(files[0] == files[1]);
-    assert!(files[0][WAV_HEADER_BYTES..].iter().any(|byte| *byte != 0));
+    assert!(files[0][WAV_HEADER..].iter().any(|byte| *byte != 0));
 }
 
 #[test]
@@ -254,13 +252,13 @@ fn a_full_disk_ends_the_recording_and_not_the_music() {
     let wav = ended.recording();
     let size = |at: usize| u32::from_le_bytes(wav[at..at + 4].try_into().expect("four bytes"));
     assert_eq!(size(4) as usize + 8, wav.len());
-    assert_eq!(size(WAV_HEADER_BYTES - 4) as usize + WAV_HEADER_BYTES, wav.len());
+    assert_eq!(size(WAV_HEADER - 4) as usize + WAV_HEADER, wav.len());
     assert!(wav.len() > 100_000, "what fitted is there: {}", wav.len());
     let journal = run(&["render", "show.journal", "-o", "again.wav"], ended.folder.path());
     assert!([Some(0), Some(65)].contains(&journal.status.code()), "{}", said(&journal));
     let again = std::fs::read(ended.folder.path().join("again.wav")).expect("rendered");
-    let heard = &wav[WAV_HEADER_BYTES..];
-    assert_eq!(heard, &again[WAV_HEADER_BYTES..][..heard.len()], "as far as it goes");
+    let heard = &wav[WAV_HEADER..];
+    assert_eq!(heard, &again[WAV_HEADER..][..heard.len()], "as far as it goes");
 }
 
 /// Both are said within a moment, and what is played from then on is in a journal again; also by
@@ -299,8 +297,8 @@ fn files_deleted_while_they_are_written_are_said_and_the_journal_begins_again() 
     let file = |name: &str| std::fs::read(folder.join(name)).expect("a file");
     let (again, take) = (file("again.wav"), file("show/recordings/after.wav"));
     let first = |wav: &[u8]| u64::from_le_bytes(wav[62..70].try_into().expect("eight")) as usize;
-    let at = WAV_HEADER_BYTES + (first(&take) - first(&again)) * 8;
-    assert!(take.len() > 100_000 && again[at..] == take[WAV_HEADER_BYTES..]);
+    let at = WAV_HEADER + (first(&take) - first(&again)) * 8;
+    assert!(take.len() > 100_000 && again[at..] == take[WAV_HEADER..]);
 }
 
 /// A show that cannot be gone on with is not well; that it can be again is seen as well.

@@ -8,9 +8,7 @@ use rustix::process::Signal;
 use segue_sys::clock;
 
 use crate::client::Client;
-use crate::engine::{DEADLINE, Engine, Start, counter, patch, send_signal};
-
-const WAV_HEADER_BYTES: usize = 78;
+use crate::engine::{DEADLINE, Engine, Start, WAV_HEADER, counter, patch, send_signal};
 
 fn first() -> Start {
     Start::new().arg(patch("first.toml"))
@@ -162,10 +160,10 @@ fn a_recording_asked_for_holds_what_was_heard() {
         let bytes = std::fs::read(path).expect("the take");
         takes.push((*start as usize, *frames as usize, bytes));
     }
-    let heard = engine.stop().rendered().split_off(WAV_HEADER_BYTES);
+    let heard = engine.stop().rendered().split_off(WAV_HEADER);
     for (start, frames, mut take) in takes {
         assert!(frames >= 400 * 64);
-        assert_eq!(take.split_off(WAV_HEADER_BYTES), heard[start * 8..(start + frames) * 8]);
+        assert_eq!(take.split_off(WAV_HEADER), heard[start * 8..(start + frames) * 8]);
     }
 }
 

@@ -120,6 +120,9 @@ pub(crate) enum DeviceError {
         /// Its own.
         device: u32,
     },
+    /// Its server is there and hangs.
+    #[error("its server does not answer")]
+    Silent,
     /// It cannot be opened for another reason.
     #[error("{0}")]
     Refused(String),

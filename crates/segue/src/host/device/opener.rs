@@ -235,7 +235,7 @@ impl Search {
             return;
         }
         if let Some((kind, _)) = self.waiting.take() {
-            self.reasons.push(format!("{}: its server does not answer", kind.as_str()));
+            self.reasons.push(format!("{}: {}", kind.as_str(), DeviceError::Silent));
         } else {
             self.begin_round();
         }
@@ -261,7 +261,7 @@ impl Search {
         while let Some((kind, name)) = self.round.pop() {
             let Some(backend) = self.backends.iter().find(|it| it.kind() == kind) else { continue };
             if !self.hanging.insert(kind.as_str()) {
-                self.reasons.push(format!("{}: its server does not answer", kind.as_str()));
+                self.reasons.push(format!("{}: {}", kind.as_str(), DeviceError::Silent));
                 continue;
             }
             self.streams += 1;

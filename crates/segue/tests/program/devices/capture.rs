@@ -52,13 +52,6 @@ impl Capture {
         self.0.len()
     }
 
-    /// How many blocks of 64 frames are not the same in both, which are as long, and of how many.
-    pub(crate) fn blocks_that_differ(&self, other: &Self) -> (usize, usize) {
-        assert_eq!(self.len(), other.len(), "as long");
-        let blocks = self.0.chunks(64).zip(other.0.chunks(64));
-        (blocks.clone().filter(|(ours, theirs)| ours != theirs).count(), blocks.len())
-    }
-
     /// The stretches of `replay` in this, with nothing but silence between them; panics, and
     /// says where, if there is anything else.
     pub(crate) fn stretches_of(&self, replay: &Self) -> Vec<Stretch> {
@@ -156,15 +149,6 @@ mod tests {
     fn a_frame_too_few_or_too_many_is_another_stretch() {
         let found = capture(&[(0, 1..500), (0, 501..700)]).stretches_of(&replay());
         assert_eq!(found.len(), 2);
-    }
-
-    #[test]
-    fn blocks_that_differ_are_counted_once_each() {
-        let mut other = replay();
-        other.0[64] = [0, 0];
-        other.0[127] = [0, 0];
-        other.0[999] = [0, 0];
-        assert_eq!(replay().blocks_that_differ(&other), (2, 16));
     }
 
     #[test]

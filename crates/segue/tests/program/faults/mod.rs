@@ -171,12 +171,7 @@ fn all_workers_at_once_cost_the_blocks_that_are_counted_and_no_other() {
         engine.wait_whole(2 * round);
         engine.play_on(60);
     }
-    let ended = engine.stop();
-    let (live, again) = (ended.recording(), ended.rendered());
-    assert_eq!(live.len(), again.len());
-    let blocks = live[78..].chunks(512).zip(again[78..].chunks(512));
-    let differ = blocks.filter(|(live, again)| live != again).count();
-    assert!(differ <= ended.concealed(), "{differ} of {} made up", ended.concealed());
+    engine.stop().assert_identical_but_concealed();
 }
 
 /// As many standbys as there may be; whoever is left goes on.

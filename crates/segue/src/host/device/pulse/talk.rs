@@ -50,6 +50,7 @@ impl From<Fault> for DeviceError {
     fn from(fault: Fault) -> Self {
         match fault {
             Fault::Nobody(_) => Self::NoServer(fault.to_string()),
+            Fault::Silent => Self::Silent,
             other => Self::Refused(other.to_string()),
         }
     }

@@ -109,10 +109,11 @@ fn a_client_asked_for_by_name_is_played_into_and_again_when_it_comes_back() {
 fn a_client_that_is_not_there_is_named_with_those_that_are() {
     let Some(server) = Jackd::start(48_000, 1024) else { return };
     let engine = begin(server.engine("jack:nobody"));
-    let status = engine.status();
-    assert_eq!(device(&status), "null");
-    let said = problems(&status);
-    assert!(said.contains("nobody") && said.contains("system"), "{status:#}");
+    // A server that is busy with other tests may refuse whoever asks, now and then.
+    engine.wait("it is named with those that are there", |status| {
+        let said = problems(status);
+        device(status) == "null" && said.contains("nobody") && said.contains("system")
+    });
     engine.stop();
 }
 
