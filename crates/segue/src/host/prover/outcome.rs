@@ -143,8 +143,8 @@ mod tests {
             let cost = Cost { block_ns: 1_000_000, act, part: 0, part_ns: 900_000 };
             Outcome::Costly(cost).sentence(&plan, &setup)
         };
-        let highest = "a block needs 75.0 % of its time with every parameter at its highest (1000.0 \
-                       of 1333 us), module 'osc' most (900.0 us); 60 % are allowed";
+        let highest = "a block needs 75.0 % of its time with every parameter at its highest \
+                       (1000.0 of 1333 us), module 'osc' most (900.0 us); 60 % are allowed";
         assert!(told(Act::Highest).starts_with(highest), "{}", told(Act::Highest));
         assert!(told(Act::Written).starts_with("a block needs 75.0 % of its time (1000.0 of"));
     }
