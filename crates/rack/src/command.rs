@@ -2,7 +2,7 @@
 //!
 //! *Layout* of a payload: word 0 is kind (bits 0..8), voice (8..16), module (16..32), and param or
 //! the bits of a note (32..64); word 1 is `due`; word 2 is value bits (0..32) and frames (32..64);
-//! word 3 is zero and kept for the agenda.
+//! word 3 is the edition of the plan whose indexes are meant; the agenda keeps an order there.
 
 use thiserror::Error;
 
@@ -99,6 +99,16 @@ pub enum Action {
         /// Index in `Plan::modules`.
         module: u16,
     },
+    /// Goes over to the plan of another edition, at frame 0 of the next block whatever `due` says.
+    /// A rack by itself ignores it: [`Performer`](crate::Performer) knows where plans are.
+    Adopt {
+        /// Number of that plan.
+        edition: u32,
+        /// The low 32 bits of `Plan::hash` of it.
+        check: u32,
+        /// Frames over which what played before is faded from; 0 for a cut.
+        fade_frames: u32,
+    },
 }
 
 /// Highest master gain: +12 dB.
@@ -132,8 +142,14 @@ impl Command {
         Command { due, action }
     }
 
-    /// The payload that carries this command. `[any]`
+    /// The payload that carries this command, for the plan of edition 0. `[any]`
     pub fn encode(&self) -> [u64; 4] {
+        self.encode_for(0)
+    }
+
+    /// The payload that carries this command; its indexes are those of the plan of that edition.
+    /// `[any]`
+    pub fn encode_for(&self, edition: u32) -> [u64; 4] {
         let on = |on: bool| u32::from(on);
         let (kind, voice, module, place, value, frames) = match self.action {
             Action::Set { module, param, value, ramp_frames } => {
@@ -154,14 +170,27 @@ impl Command {
             Action::Voice { module, voice, param, value, ramp_frames } => {
                 (12, voice, module, u32::from(param), value.to_bits(), ramp_frames)
             }
+            Action::Adopt { edition, check, fade_frames } => {
+                (13, 0, 0, edition, check, fade_frames)
+            }
         };
         let head = kind | u64::from(voice) << 8 | u64::from(module) << 16 | u64::from(place) << 32;
-        [head, self.due, u64::from(value) | u64::from(frames) << 32, 0]
+        [head, self.due, u64::from(value) | u64::from(frames) << 32, u64::from(edition)]
+    }
+
+    /// The edition of the plan whose indexes a payload means. `[any]`
+    pub fn edition_of(payload: &[u64; 4]) -> u32 {
+        payload[3] as u32
+    }
+
+    /// The first word of a payload, for another module.
+    pub(crate) fn readdress(head: u64, module: u16) -> u64 {
+        head & !(0xffff << 16) | u64::from(module) << 16
     }
 
     /// The command in a payload; anything `encode` cannot have written is refused. `[any]`
     pub fn decode(payload: &[u64; 4]) -> Result<Command, CommandError> {
-        let [head, due, body, spare] = *payload;
+        let [head, due, body, edition] = *payload;
         let (kind, voice) = ((head & 0xff) as u8, (head >> 8 & 0xff) as u8);
         let module = (head >> 16 & 0xffff) as u16;
         let param = (head >> 32 & 0xffff) as u16;
@@ -183,13 +212,17 @@ impl Command {
                 Action::Note { module, note, velocity: value, frames, voice }
             }
             12 => Action::Voice { module, voice, param, value, ramp_frames: frames },
+            13 => Action::Adopt {
+                edition: (head >> 32) as u32,
+                check: body as u32,
+                fade_frames: frames,
+            },
             _ => return Err(CommandError::UnknownKind { kind }),
         };
         let command = Command { due, action };
         // What survives a round trip is exactly what `encode` can write: no second grammar here.
-        let again = command.encode();
-        match again.iter().zip([head, due, body, spare]).position(|(ours, theirs)| *ours != theirs)
-        {
+        let again = command.encode_for(edition as u32);
+        match again.iter().zip(payload).position(|(ours, theirs)| ours != theirs) {
             Some(word) => Err(CommandError::StrayBits { word }),
             None => Ok(command),
         }
@@ -228,6 +261,7 @@ mod tests {
             Action::Fade { frames: 4_800 },
             Action::Bypass { module: 3 },
             Action::Revive { module: 3 },
+            Action::Adopt { edition: u32::MAX, check: 0xdead_beef, fade_frames: 480 },
         ];
         actions.iter().zip(0..).map(|(action, n)| Command::at(n << 40, *action)).collect()
     }
@@ -240,13 +274,27 @@ mod tests {
     }
 
     #[test]
+    fn a_payload_says_for_which_edition_it_is() {
+        for command in one_of_each() {
+            for edition in [0, 1, u32::MAX] {
+                let payload = command.encode_for(edition);
+                assert_eq!(Command::decode(&payload), Ok(command));
+                assert_eq!(Command::edition_of(&payload), edition);
+            }
+            let [head, due, body, _] = command.encode();
+            let stray = Command::decode(&[head, due, body, 1 << 32]);
+            assert_eq!(stray, Err(CommandError::StrayBits { word: 3 }));
+        }
+    }
+
+    #[test]
     fn a_stray_bit_anywhere_is_a_refusal_or_another_command() {
         for command in one_of_each() {
             for bit in 0..256 {
                 let mut payload = command.encode();
                 payload[bit / 64] ^= 1 << (bit % 64);
                 if let Ok(other) = Command::decode(&payload) {
-                    assert_eq!(other.encode(), payload);
+                    assert_eq!(other.encode_for(Command::edition_of(&payload)), payload);
                 }
             }
         }

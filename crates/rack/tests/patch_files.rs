@@ -258,7 +258,7 @@ fn no_byte_of_a_plan_can_make_the_rack_panic() {
     assert_eq!(Plan::from_bytes(&bytes[..bytes.len() - 1]).unwrap_err(), PlanError::Malformed);
     assert!(matches!(
         Plan::from_bytes(&[&[9], &bytes[1..]].concat()).unwrap_err(),
-        PlanError::Version { found: 9, wanted: 3 }
+        PlanError::Version { found: 9, wanted: 4 }
     ));
     let mut accepted = 0;
     for at in 0..bytes.len() {

@@ -2,8 +2,6 @@
 //!
 //! *Source*: S59, a command due in a minute is state like everything else.
 
-use crate::command::Command;
-
 /// How many commands can wait for their time.
 pub const AGENDA_CAPACITY: usize = 2_048;
 
@@ -26,15 +24,14 @@ impl Agenda<'_> {
         *self.len as usize
     }
 
-    /// Adds a command; `false` if there is no place for it. `[audio]`
-    pub(super) fn push(&mut self, command: &Command, sequence: u64, later: bool) -> bool {
+    /// Adds a command, as its payload with its number in word 3; `false` if there is no place for
+    /// it. `[audio]`
+    pub(super) fn push(&mut self, slot: [u64; 4], later: bool) -> bool {
         let room = if later { self.slots.len() - RESERVE } else { self.slots.len() };
         let mut at = self.len();
         if at >= room {
             return false;
         }
-        let [head, due, body, _] = command.encode();
-        let slot = [head, due, body, sequence];
         while at > 0 {
             let parent = (at - 1) / 2;
             if key(&self.slots[parent]) <= key(&slot) {
@@ -64,10 +61,15 @@ impl Agenda<'_> {
 
     /// Drops all that came before `sequence`. `[audio]`
     pub(super) fn clear_before(&mut self, sequence: u64) {
+        self.change(|slot| (slot[3] > sequence).then_some(slot));
+    }
+
+    /// Makes of each command what `change` says, or drops it. `[audio]`
+    pub(super) fn change(&mut self, mut change: impl FnMut([u64; 4]) -> Option<[u64; 4]>) {
         let mut kept = 0;
         for at in 0..self.len() {
-            if self.slots[at][3] > sequence {
-                self.slots[kept] = self.slots[at];
+            if let Some(slot) = change(self.slots[at]) {
+                self.slots[kept] = slot;
                 kept += 1;
             }
         }
@@ -103,6 +105,11 @@ mod tests {
     use super::{AGENDA_CAPACITY, Agenda, RESERVE};
     use crate::command::{Action, Command};
 
+    fn slot(command: &Command, sequence: u64) -> [u64; 4] {
+        let [head, due, body, _] = command.encode();
+        [head, due, body, sequence]
+    }
+
     fn with_agenda(test: impl FnOnce(&mut Agenda<'_>)) {
         let mut slots = vec![[0; 4]; AGENDA_CAPACITY];
         let mut len = 0;
@@ -117,7 +124,7 @@ mod tests {
             for sequence in 0..1_000 {
                 noise = noise.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
                 let due = noise >> 58;
-                assert!(agenda.push(&Command::at(due, Action::Test), sequence, true));
+                assert!(agenda.push(slot(&Command::at(due, Action::Test), sequence), true));
                 model.push((due, sequence));
                 if sequence % 3 == 0 {
                     model.sort_unstable();
@@ -137,9 +144,9 @@ mod tests {
     fn what_is_for_later_leaves_room_for_what_is_for_now() {
         with_agenda(|agenda| {
             let command = Command::at(9, Action::Test);
-            let taken = (0..9_999).take_while(|n| agenda.push(&command, *n, true)).count();
+            let taken = (0..9_999).take_while(|n| agenda.push(slot(&command, *n), true)).count();
             assert_eq!(taken, AGENDA_CAPACITY - RESERVE);
-            let taken = (0..9_999).take_while(|n| agenda.push(&command, *n, false)).count();
+            let taken = (0..9_999).take_while(|n| agenda.push(slot(&command, *n), false)).count();
             assert_eq!(taken, RESERVE);
         });
     }
@@ -148,7 +155,7 @@ mod tests {
     fn clearing_keeps_what_came_later_in_order() {
         with_agenda(|agenda| {
             for sequence in 0..100 {
-                agenda.push(&Command::at(1_000 - sequence, Action::Test), sequence, true);
+                agenda.push(slot(&Command::at(1_000 - sequence, Action::Test), sequence), true);
             }
             agenda.clear_before(49);
             assert_eq!(agenda.len(), 50);

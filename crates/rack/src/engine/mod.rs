@@ -2,17 +2,22 @@
 
 mod agenda;
 mod cables;
+mod circuit;
 mod layout;
 mod master;
 mod mix;
 mod module;
+mod performer;
 mod rack;
+mod successor;
 
 use thiserror::Error;
 
 pub use self::agenda::AGENDA_CAPACITY;
 pub(crate) use self::layout::Layout;
+pub use self::performer::{Library, Performer};
 pub use self::rack::Rack;
+pub use self::successor::Successor;
 
 /// Why a state cannot be restored. Another checkpoint may fit; this one never will.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]

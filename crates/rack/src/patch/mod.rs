@@ -21,6 +21,7 @@ pub const TEMPO: f64 = 120.0;
 /// A checked patch: every name known, every value in range.
 #[derive(Clone, Debug, Default)]
 pub struct Patch {
+    text: String,
     title: String,
     tempo: Option<f64>,
     modules: Vec<Module>,
@@ -75,6 +76,11 @@ impl Patch {
     /// Reads a patch; all mistakes at once, in the order of the file. Pure: text in. `[control]`
     pub fn parse(text: &str) -> Result<Patch, Vec<Mistake>> {
         read::read(text)
+    }
+
+    /// The text it was read from. `[any]`
+    pub fn text(&self) -> &str {
+        &self.text
     }
 
     /// The title the file gives, or nothing. `[any]`

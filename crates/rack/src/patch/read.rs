@@ -61,7 +61,7 @@ pub(crate) fn read(text: &str) -> Result<Patch, Vec<Mistake>> {
     check_whole(&entries, &source, text, &mut mistakes);
     let patch = expand(&entries, &defines, &source, &mut mistakes)?;
     if mistakes.is_empty() {
-        return Ok(Patch { title, tempo, ..patch });
+        return Ok(Patch { text: text.to_string(), title, tempo, ..patch });
     }
     mistakes.sort_by_key(|mistake| (mistake.line, mistake.column));
     // What feeds several parts of an instrument is read, and told, once for each.

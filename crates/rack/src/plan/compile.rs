@@ -53,7 +53,8 @@ pub(super) fn compile(patch: &Patch, setup: &Setup) -> Result<Plan, Vec<Mistake>
             .collect(),
     });
     let instruments = instruments.collect();
-    let plan = Plan { title: patch.title().to_string(), setup: *setup, modules, instruments };
+    let (title, source) = (patch.title().to_string(), patch.text().to_string());
+    let plan = Plan { title, source, setup: *setup, modules, instruments };
     let layout = Layout::of(&plan);
     if layout.words * 8 > setup.state_bytes {
         let (largest, words) = layout.largest();

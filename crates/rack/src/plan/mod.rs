@@ -78,6 +78,7 @@ pub enum PlanError {
 #[derive(Clone, Debug)]
 pub struct Plan {
     title: String,
+    source: String,
     setup: Setup,
     modules: Vec<PlanModule>,
     instruments: Vec<PlanInstrument>,
@@ -148,6 +149,11 @@ impl Plan {
     /// The title of the patch, or nothing. `[any]`
     pub fn title(&self) -> &str {
         &self.title
+    }
+
+    /// The text of the patch it was compiled from. `[any]`
+    pub fn source(&self) -> &str {
+        &self.source
     }
 
     /// What it was compiled for. `[any]`

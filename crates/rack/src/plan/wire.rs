@@ -11,12 +11,13 @@ use crate::patch::MODULES_MAX;
 use crate::plan::{Plan, PlanCable, PlanError, PlanInstrument, PlanModule, PlanPort, Setup};
 
 /// Version of the bytes. Counts up with every change of them or of the arena's layout.
-const VERSION: u32 = 3;
+const VERSION: u32 = 4;
 
 #[derive(Serialize, Deserialize)]
 struct WirePlan {
     version: u32,
     title: String,
+    source: String,
     rate: u32,
     channels: u16,
     state_bytes: u64,
@@ -71,6 +72,7 @@ pub(super) fn to_bytes(plan: &Plan) -> Vec<u8> {
     let wire = WirePlan {
         version: VERSION,
         title: plan.title.clone(),
+        source: plan.source.clone(),
         rate: plan.setup.rate,
         channels: plan.setup.channels,
         state_bytes: plan.setup.state_bytes as u64,
@@ -116,7 +118,8 @@ pub(super) fn from_bytes(bytes: &[u8]) -> Result<Plan, PlanError> {
     let outs = modules.iter().filter(|module| module.spec.name == "out").count();
     check(outs == 1, "not exactly one out")?;
     let instruments = read_instruments(wire.instruments, &modules)?;
-    let plan = Plan { title: wire.title, setup, modules, instruments };
+    let (title, source) = (wire.title, wire.source);
+    let plan = Plan { title, source, setup, modules, instruments };
     check(Layout::of(&plan).words * 8 <= setup.state_bytes, "more state than there is room")?;
     Ok(plan)
 }

@@ -141,7 +141,8 @@ impl Mirror {
             | Action::Test
             | Action::Fade { .. }
             | Action::Bypass { .. }
-            | Action::Revive { .. } => {}
+            | Action::Revive { .. }
+            | Action::Adopt { .. } => {}
         }
     }
 }

@@ -216,6 +216,7 @@ fn message(record: &Record, plan: &Plan) -> OscMessage {
         Ok(Action::Revive { module }) => {
             ("/engine/revive".to_owned(), vec![OscType::String(id(module))])
         }
+        Ok(Action::Adopt { .. }) => ("/patch/commit".to_owned(), Vec::new()),
         Ok(Action::Fade { .. } | Action::Bypass { .. }) | Err(_) => (String::new(), Vec::new()),
     };
     OscMessage { addr, args }

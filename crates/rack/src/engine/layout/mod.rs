@@ -3,7 +3,8 @@
 //! *Layout* of the arena: header, master, then each module ([`ModuleHead`], a `Ramp` a parameter,
 //! the module's own state, the last samples of its outlets, and the steps that are being bridged),
 //! then a block of each outlet that is listened to with a delay, then the agenda. Other cables
-//! carry nothing from one block to the next, so they are no state and lie elsewhere.
+//! carry nothing from one block to the next, so they are no state and lie elsewhere. While one
+//! plan is faded to another, the words of the one before follow those of the new one.
 
 mod pages;
 mod place;
@@ -17,12 +18,12 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 use self::pages::Pages;
 pub(super) use self::place::{CablePlace, OutletPlace, Place, PortPlace};
 use crate::BLOCK_FRAMES;
-use crate::catalog::words_of;
-use crate::engine::agenda::AGENDA_CAPACITY;
+use crate::catalog::{state_of, words_of};
+use crate::engine::agenda::{AGENDA_CAPACITY, Agenda};
 use crate::plan::Plan;
 
 /// Begins every state; counts up with every change of layout or meaning.
-pub(super) const MAGIC: u64 = 0x5345_4755_4500_0003;
+pub(super) const MAGIC: u64 = 0x5345_4755_4500_0004;
 
 /// Most types have no more ports than this, and less to be prepared for them.
 pub(super) const PORTS_FEW: usize = 8;
@@ -40,6 +41,22 @@ pub(super) struct Header {
     pub(super) sequence: u64,
     pub(super) agenda_len: u64,
     pub(super) notes: Tally,
+    /// Number of the plan.
+    pub(super) edition: u64,
+    /// Number of the plan that is faded from, plus one; 0 for none.
+    pub(super) before: u64,
+    /// Frames of that fade still to come.
+    pub(super) fade_left: u32,
+    /// Frames it takes in all.
+    pub(super) fade_frames: u32,
+}
+
+impl Header {
+    /// The header at the beginning of a state, to look at; nothing of one of another layout.
+    pub(super) fn of(state: &[u64]) -> Option<&Header> {
+        let words = state.get(..words_of::<Header>())?;
+        Header::ref_from_bytes(words.as_bytes()).ok()
+    }
 }
 
 /// The counters of `Notes`, in its order.
@@ -105,9 +122,19 @@ pub(super) struct ModuleHead {
     pub(super) queue: [f32; QUEUE],
 }
 
+impl ModuleHead {
+    /// What the gate was told last.
+    pub(super) fn gate(&self) -> f32 {
+        let waiting = (self.waiting as usize).checked_sub(1);
+        waiting.and_then(|last| self.queue.get(last)).copied().unwrap_or(self.level)
+    }
+}
+
 /// Where a plan's state and cables lie.
 pub(crate) struct Layout {
-    /// Length of the arena.
+    /// First word of it all.
+    pub(super) base: usize,
+    /// How many words it takes.
     pub(crate) words: usize,
     pub(super) modules: Vec<Place>,
     pub(super) delays: Vec<DelayPlace>,
@@ -123,8 +150,8 @@ pub(crate) struct Layout {
 
 /// An outlet some cable listens to with a delay of a block.
 pub(super) struct DelayPlace {
-    module: usize,
-    outlet: usize,
+    pub(super) module: usize,
+    pub(super) outlet: usize,
     /// Page the outlet writes.
     pub(super) from: usize,
     /// Page the delayed cables read.
@@ -146,14 +173,14 @@ pub(crate) fn stride_of(lanes: usize) -> usize {
 impl Layout {
     /// The layout of a plan. `[control]`
     pub(crate) fn of(plan: &Plan) -> Layout {
-        Layout::with(plan, false)
+        Layout::with(plan, 0, false)
     }
 
-    /// The layout of a plan; with `probed`, every outlet is rendered and keeps its samples until
-    /// the next block. The arena is the same. `[control]`
-    pub(crate) fn with(plan: &Plan, probed: bool) -> Layout {
+    /// The layout of a plan from word `base` of an arena on; with `probed`, every outlet is
+    /// rendered and keeps its samples until the next block. The words are the same. `[control]`
+    pub(super) fn with(plan: &Plan, base: usize, probed: bool) -> Layout {
         let mut pages = Pages::of(plan, probed);
-        let mut words = words_of::<Header>() + words_of::<Master>();
+        let mut words = base + words_of::<Header>() + words_of::<Master>();
         let mut modules: Vec<Place> = Vec::with_capacity(plan.modules().len());
         let mut delays = Vec::new();
         for (index, module) in plan.modules().iter().enumerate() {
@@ -176,7 +203,31 @@ impl Layout {
         let mixed = |place: &Place| place.ports.iter().map(PortPlace::samples).sum();
         let port_samples = modules.iter().map(mixed).max().unwrap_or(0);
         let pages = pages.strides;
-        Layout { words: agenda.end, modules, delays, agenda, pages, port_samples, out }
+        let words = agenda.end - base;
+        Layout { base, words, modules, delays, agenda, pages, port_samples, out }
+    }
+
+    /// All its words. `[any]`
+    pub(super) fn range(&self) -> Range<usize> {
+        self.base..self.base + self.words
+    }
+
+    /// The header of the state in `arena`. `[audio]`
+    pub(super) fn header<'a>(&self, arena: &'a mut [u64]) -> &'a mut Header {
+        state_of(&mut arena[self.base..][..words_of::<Header>()])
+    }
+
+    /// What stands behind `out`. `[audio]`
+    pub(super) fn master<'a>(&self, arena: &'a mut [u64]) -> &'a mut Master {
+        state_of(&mut arena[self.base + words_of::<Header>()..][..words_of::<Master>()])
+    }
+
+    /// The commands that wait. `[audio]`
+    pub(super) fn agenda<'a>(&self, arena: &'a mut [u64]) -> Agenda<'a> {
+        let (before, rest) = arena[..self.agenda.end].split_at_mut(self.agenda.start);
+        let len = &mut self.header(before).agenda_len;
+        let (slots, _) = rest.as_chunks_mut::<4>();
+        Agenda { slots, len }
     }
 
     /// The rows of constants, inlets filled in: those never change. `[control]`

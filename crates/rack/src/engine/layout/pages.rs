@@ -50,6 +50,17 @@ impl Pages {
         Some((page, end == usize::MAX))
     }
 
+    /// Whether an outlet is rendered by itself, not only to be looked at.
+    pub(super) fn is_heard(
+        &self,
+        (index, outlet): (usize, usize),
+        kind: &Kind,
+        connected: u32,
+    ) -> bool {
+        let always = kind.spec.name == "out" || (kind.always)(connected) >> outlet & 1 == 1;
+        always || self.ends[index][outlet].is_some()
+    }
+
     fn page(&mut self, stride: usize) -> usize {
         match self.idle.iter().rposition(|page| self.strides[*page] == stride) {
             Some(at) => self.idle.swap_remove(at),

@@ -38,6 +38,8 @@ pub(in crate::engine) struct Place {
     pub(in crate::engine) bounded: bool,
     /// Bit n: all frames of outlet n are looked at or kept, also where it rests.
     pub(in crate::engine) kept: u32,
+    /// Bit n: outlet n is rendered only where it is probed.
+    pub(in crate::engine) unheard: u32,
 }
 
 /// One outlet.
@@ -118,11 +120,12 @@ impl Place {
             ports.push(place);
         }
         let mut outlets = [OutletPlace::default(); OUTLETS_MAX];
-        let mut kept = 0;
+        let (mut kept, mut unheard) = (0, 0);
         for (at, lanes) in (kind.outlets)(module.lanes()).into_iter().enumerate() {
             let stride = stride_of(lanes);
             let page = pages.take((index, at), stride, kind, connected);
             kept |= u32::from(page.is_some_and(|(_, keep)| keep)) << at;
+            unheard |= u32::from(!pages.is_heard((index, at), kind, connected)) << at;
             outlets[at] = OutletPlace { stride, lanes, page: page.map(|(page, _)| page) };
         }
         let width: usize = outlets.iter().map(|outlet| outlet.stride).sum();
@@ -150,6 +153,7 @@ impl Place {
             direct: ports.iter().enumerate().filter_map(PortPlace::direct).collect(),
             bounded: is_bounded(kind, &ports[..spec.inlets.len()]),
             kept,
+            unheard,
             ports,
         }
     }

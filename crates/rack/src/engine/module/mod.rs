@@ -1,6 +1,7 @@
 //! One module through one block: cut where it is told something, whole everywhere else.
 
 mod bridge;
+mod heir;
 mod stretch;
 
 use segue_dsp::by_stride;
@@ -11,9 +12,10 @@ use segue_dsp::signal::repeat;
 use zerocopy::{FromBytes, IntoBytes};
 
 use self::bridge::{cross, decay, remember, rise};
+pub(super) use self::heir::{follow, resume};
 use self::stretch::stretch;
 use crate::BLOCK_FRAMES;
-use crate::catalog::{ModuleSpec, PORTS_MAX, Told, state_of, words_of};
+use crate::catalog::{PORTS_MAX, Told, state_of, words_of};
 use crate::engine::cables::{Cables, Outlets};
 use crate::engine::layout::{ModuleHead, Place, QUEUE, Tally};
 
@@ -85,10 +87,10 @@ where
 }
 
 /// The words of a module as it begins.
-pub(super) fn initialise(place: &Place, spec: &ModuleSpec, constants: &[f32], words: &mut [u64]) {
+pub(super) fn initialise(place: &Place, words: &mut [u64]) {
     words.fill(0);
     let parts = parts(place, words);
-    for ((ramp, constant), _) in parts.ramps.iter_mut().zip(constants).zip(spec.params) {
+    for (ramp, constant) in parts.ramps.iter_mut().zip(&place.build.constants) {
         *ramp = Ramp::at(*constant);
     }
     (place.kind.reset)(&place.build, parts.state);
@@ -303,13 +305,7 @@ fn perform(
 ) {
     match task {
         Task::Set { param, value, frames, steps } => {
-            if let Some(ramp) = parts.ramps.get_mut(param) {
-                let changes = ramp.target() != value;
-                ramp.glide_to(value, frames);
-                if steps && changes && place.bridged {
-                    parts.head.steps = 1;
-                }
-            }
+            set(place, parts, param, value, frames, steps);
         }
         Task::Told(Told::Gate { level }) => {
             release_gates(place, parts, now, scene);
@@ -331,6 +327,17 @@ fn perform(
                 parts.head.level = 0.0;
             }
             tell(place, parts, told);
+        }
+    }
+}
+
+/// Lets a parameter go to a value; a choice takes a step.
+fn set(place: &Place, parts: &mut Parts<'_>, param: usize, value: f32, frames: u32, steps: bool) {
+    if let Some(ramp) = parts.ramps.get_mut(param) {
+        let changes = ramp.target() != value;
+        ramp.glide_to(value, frames);
+        if steps && changes && place.bridged {
+            parts.head.steps = 1;
         }
     }
 }

@@ -17,32 +17,27 @@ impl Rack {
     /// The constant a parameter has or is on its way to: what was set last. A command that waits
     /// is not yet seen; see [`Rack::pending`]. `[any]`
     pub fn param(&self, module: u16, param: u16) -> Option<f32> {
-        let place = self.layout.modules.get(usize::from(module))?;
+        let place = self.circuit.layout.modules.get(usize::from(module))?;
         module::ramp(place, &self.arena, usize::from(param)).map(|ramp| ramp.target())
     }
 
     /// What the gate of a module was told last; `None` where there is no gate. `[any]`
     pub fn gate(&self, module: u16) -> Option<f32> {
-        let place = self
-            .layout
-            .modules
-            .get(usize::from(module))
-            .filter(|place| place.kind.spec.has_gate)?;
-        let head = module::head(place, &self.arena)?;
-        let waiting = (head.waiting as usize).checked_sub(1);
-        Some(waiting.map_or(head.level, |last| head.queue[last]))
+        let place = self.circuit.layout.modules.get(usize::from(module));
+        let place = place.filter(|place| place.kind.spec.has_gate)?;
+        module::head(place, &self.arena).map(|head| head.gate())
     }
 
     /// What a parameter of a voice (from 1) of a player was set to. `[control]`
     pub fn voice_param(&self, module: u16, voice: u8, param: u16) -> Option<f32> {
-        let place = self.layout.modules.get(usize::from(module))?;
+        let place = self.circuit.layout.modules.get(usize::from(module))?;
         let voice = usize::from(voice.checked_sub(1)?);
         module::voice_param(place, &self.arena, voice, usize::from(param))
     }
 
     /// Whether a module is bypassed. `[any]`
     pub fn is_bypassed(&self, module: u16) -> bool {
-        let place = self.layout.modules.get(usize::from(module));
+        let place = self.circuit.layout.modules.get(usize::from(module));
         let head = place.and_then(|place| module::head(place, &self.arena));
         head.is_some_and(|head| head.bypassed != 0)
     }
@@ -50,8 +45,8 @@ impl Rack {
     /// The largest magnitude a module's outlets had in the block rendered last, before the
     /// master; `None` for no module. Of a rack that is not probed only `out` is known. `[any]`
     pub fn peak(&self, module: u16) -> Option<f32> {
-        let place = self.layout.modules.get(usize::from(module))?;
-        let samples = place.outlets.iter().flat_map(|outlet| self.cables.outlet(outlet));
+        let place = self.circuit.layout.modules.get(usize::from(module))?;
+        let samples = place.outlets.iter().flat_map(|outlet| self.circuit.cables.outlet(outlet));
         let louder = |most, sample: &f32| if sample.abs() > most { sample.abs() } else { most };
         Some(samples.fold(0.0, louder))
     }
@@ -60,9 +55,9 @@ impl Rack {
     /// frame has and how many of them mean something; `None` for no such outlet. Of a rack that
     /// is not probed the samples may be another module's. `[any]`
     pub fn outlet(&self, module: u16, outlet: usize) -> Option<(&[f32], usize, usize)> {
-        let place = self.layout.modules.get(usize::from(module))?;
+        let place = self.circuit.layout.modules.get(usize::from(module))?;
         let outlet = place.outlets.get(outlet).filter(|outlet| outlet.page.is_some())?;
-        Some((self.cables.outlet(outlet), outlet.stride, outlet.lanes))
+        Some((self.circuit.cables.outlet(outlet), outlet.stride, outlet.lanes))
     }
 
     /// The master gain (linear) set last, and whether muted. `[any]`
@@ -79,7 +74,7 @@ impl Rack {
 
     /// The commands that wait, each with its frame, in no particular order. `[any]`
     pub fn pending(&self) -> impl Iterator<Item = Command> + '_ {
-        let (slots, _) = self.arena[self.layout.agenda.clone()].as_chunks::<4>();
+        let (slots, _) = self.arena[self.circuit.layout.agenda.clone()].as_chunks::<4>();
         let waiting = slots.iter().take(self.agenda_len());
         waiting.filter_map(|slot| Command::decode(&[slot[0], slot[1], slot[2], 0]).ok())
     }
@@ -100,6 +95,6 @@ impl Rack {
     }
 
     fn header(&self) -> Option<&Header> {
-        Header::ref_from_bytes(self.arena[..words_of::<Header>()].as_bytes()).ok()
+        Header::of(&self.arena)
     }
 }
