@@ -69,7 +69,8 @@ const ASKED: usize = 2;
 /// What an envelope reads.
 #[derive(Clone, Copy, Debug)]
 pub struct Inputs<'a> {
-    /// Opens above 0, its height there is the velocity. Nothing where gates come by command only.
+    /// Opens above 0, its height there is the velocity. Nothing where gates come by command only;
+    /// if there was a cable before, what it opened is closed.
     pub gate: Option<Signal<'a>>,
     /// Attack, ms.
     pub attack: Signal<'a>,
@@ -155,8 +156,12 @@ impl<const W: usize> Adsr<'_, W> {
 
     /// Begins what was asked for by command or by an edge of the gate cable.
     fn obey(&mut self, inputs: &Inputs<'_>, frame: usize) {
-        if let Some(gate) = inputs.gate {
-            let now = gate.lanes::<W>(frame);
+        let now = match inputs.gate {
+            Some(gate) => Some(gate.lanes::<W>(frame)),
+            // A cable that was pulled out is one that brings nothing any more.
+            None => (self.level[CABLE] != [0.0; W]).then_some([0.0; W]),
+        };
+        if let Some(now) = now {
             let mut edges = [0; W];
             for lane in 0..W {
                 edges[lane] = u32::from((now[lane] > 0.0) != (self.level[CABLE][lane] > 0.0));
