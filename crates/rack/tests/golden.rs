@@ -8,7 +8,7 @@ mod bench;
 use std::fmt::Write;
 
 use bench::{Bench, peak};
-use segue_rack::{Action, Command};
+use segue_rack::{Action, Command, Successor};
 
 /// One line for each quarter of a second: peak, rms, and a hash of every bit.
 fn portrait(name: &str, bench: &mut Bench, quarters: usize) -> String {
@@ -155,6 +155,30 @@ right = \"hall.right\"
     text
 }
 
+/// A patch that is edited while it plays: cables, voices, constants and modules others.
+fn gone_over() -> String {
+    let before = "segue = 1
+saw = { type = \"osc\", shape = \"saw\", freq = \"E2\", drift = 4 }
+env = { type = \"adsr\", in = \"saw\", attack = 90 }
+low = { type = \"svf\", in = \"env\", cutoff = 900, q = 5 }
+echo = { type = \"delay\", in = \"low\", time = 130, max = 200 }
+out = { in = \"echo * 0.3\" }
+";
+    let after = before
+        .replace("E2\", drift", "B2\", voices = 6, spread = 14, drift")
+        .replace("cutoff = 900", "cutoff = \"500 + slow * 2oct\"")
+        .replace("echo * 0.3", "echo * 0.1 + hall.left * 0.1")
+        + "slow = { type = \"lfo\", rate = 5 }\nhall = { type = \"reverb\", in = \"low\" }\n";
+    let mut bench = Bench::new(before);
+    bench.gate("env", 0.9);
+    bench.left(60);
+    let (old, new) = ((&bench.plan, 0), (&Bench::new(&after).plan, 1));
+    let next = Successor::prepare(old, new, old.0.setup()).expect("plans of one setup");
+    assert!(next.crosses());
+    assert!(bench.rack.adopt(next, 9_000).is_ok());
+    portrait("a patch gone over to another in 9,000 frames", &mut bench, 3)
+}
+
 #[test]
 fn the_house_patches_sound_as_they_did() {
     let mut text = String::new();
@@ -185,6 +209,7 @@ right = \"notch * 0.2 - high * 0.05\"
     text += &portrait("nine voices through every mode of the filter", &mut modes, 4);
     text += &catalog_portraits();
     text += &mixed_and_echoed();
+    text += &gone_over();
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden.txt");
     if std::env::var_os("SEGUE_BLESS").is_some() {
         std::fs::write(path, &text).unwrap();

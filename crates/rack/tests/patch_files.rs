@@ -249,6 +249,17 @@ fn the_patches_of_the_house_are_fine() {
     assert_eq!(told(include_str!("../../../patches/demo.toml")), "fine");
 }
 
+/// A patch can be edited by whoever has nothing but the plan.
+#[test]
+fn a_plan_brings_the_text_it_was_compiled_from() {
+    let text = include_str!("../../../patches/demo.toml");
+    let patch = Patch::parse(text).unwrap();
+    assert_eq!(patch.text(), text);
+    let plan = Plan::compile(&patch, &Setup::default()).unwrap();
+    let again = Plan::from_bytes(&plan.to_bytes()).unwrap();
+    assert_eq!((again.source(), again.hash()), (text, plan.hash()));
+}
+
 /// A wild plan is refused; it may not panic, and what is accepted can be played.
 #[test]
 fn no_byte_of_a_plan_can_make_the_rack_panic() {

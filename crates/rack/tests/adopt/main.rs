@@ -4,7 +4,12 @@
 mod bench;
 mod show;
 
+mod agenda;
+mod editions;
+mod fade;
 mod keeps;
+mod parts;
+mod states;
 
 use segue_sys::testing::Guard;
 

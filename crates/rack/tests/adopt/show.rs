@@ -13,6 +13,45 @@ pub(crate) struct Show {
     out: [f32; BLOCK_FRAMES * 2],
 }
 
+/// Something of everything that remembers: an oscillator that drifts, envelopes in the middle of
+/// their stages, filters, a delay line, a reverb, a delayed cable, a player.
+pub(crate) const RICH: &str = "segue = 1
+hands = { type = \"keys\", voices = 3, level = \"delayed(env.level)\", glide = 80 }
+saw = { type = \"osc\", shape = \"saw\", freq = \"hands.pitch\", drift = 9 }
+env = { type = \"adsr\", in = \"saw\", gate = \"hands.gate\", attack = 300, release = 900 }
+dark = { type = \"svf\", in = \"env\", cutoff = \"300 + lfo * 1oct\", q = 4 }
+lfo = { type = \"lfo\", freq = 3 }
+drone = { type = \"osc\", freq = 110, voices = 2, spread = 7 }
+swell = { type = \"adsr\", in = \"drone\", attack = 2000 }
+echo = { type = \"delay\", in = \"dark + swell * 0.5\", time = 90, max = 300, feedback = 0.5 }
+hall = { type = \"reverb\", in = \"echo\" }
+again = { type = \"vca\", in = \"hall.left * 0.5 + delayed(again) * 0.3\" }
+out = { in = \"again * 0.3\", left = \"hall.left * 0.3\", right = \"hall.right * 0.3\" }
+";
+
+/// The same with a line in front, the lines in another order, and one more.
+pub(crate) fn reordered(patch: &str) -> String {
+    let mut lines: Vec<&str> = patch.lines().skip(1).collect();
+    lines.reverse();
+    lines.push("spare = { type = \"osc\", freq = 5 }");
+    format!("segue = 1\nunheard = {{ type = \"noise\" }}\n{}\n", lines.join("\n"))
+}
+
+/// [`RICH`] played for a while, some of it for later.
+pub(crate) fn played(patches: &[&str]) -> Show {
+    let mut show = Show::new(patches);
+    show.gate("swell", 0.8);
+    let module = show.module("hands");
+    for (due, note) in [(0, 50.0), (900, 57.5), (1_700, 62.0), (40_000, 45.0)] {
+        let strike = Action::Note { module, note, velocity: 0.7, frames: 30_000, voice: 0 };
+        show.tell(Command::at(due, strike));
+    }
+    show.set_at(2_000, "dark", "cutoff", 700.0);
+    show.set_at(25_000, "drone", "freq", 98.0);
+    show.left(300);
+    show
+}
+
 /// The plan of a patch.
 pub(crate) fn compiled(patch: &str, setup: &Setup) -> Plan {
     let tell = |mistakes: Vec<segue_rack::Mistake>| -> ! {
@@ -32,7 +71,7 @@ impl Show {
     pub(crate) fn with(patches: &[&str], setup: &Setup) -> Show {
         let plans: Vec<Plan> = patches.iter().map(|patch| compiled(patch, setup)).collect();
         let library: BTreeMap<u32, Plan> = (0..).zip(plans.iter().cloned()).collect();
-        let player = Performer::new(library, 0, setup).unwrap();
+        let player = Performer::new(library, 0, setup).expect("a plan that was compiled");
         Show { player, plans, out: [0.0; BLOCK_FRAMES * 2] }
     }
 
@@ -60,6 +99,7 @@ impl Show {
         self.tell(Command::at(due, set));
     }
 
+    /// Moves a gate at the next block.
     pub(crate) fn gate(&mut self, id: &str, level: f32) {
         let module = self.module(id);
         self.tell(Command::now(Action::Gate { module, level }));
@@ -68,8 +108,8 @@ impl Show {
     /// Where a knob is going.
     pub(crate) fn knob(&self, id: &str, param: &str) -> f32 {
         let module = self.module(id);
-        let param = self.player.plan().param(module, param).unwrap();
-        self.player.rack().param(module, param).unwrap()
+        let param = self.player.plan().param(module, param).unwrap_or_else(|| panic!("no {param}"));
+        self.player.rack().param(module, param).unwrap_or_else(|| panic!("nothing of {id}"))
     }
 
     /// The command that goes over to an edition.
@@ -89,7 +129,12 @@ impl Show {
     pub(crate) fn successor(&self, edition: u32) -> Box<Successor> {
         let from = (self.player.plan(), self.player.edition());
         let to = &self.plans[edition as usize];
-        Successor::prepare(from, (to, edition), to.setup()).unwrap()
+        Successor::prepare(from, (to, edition), to.setup()).expect("plans of one setup")
+    }
+
+    /// How many commands were ignored.
+    pub(crate) fn ignored(&self) -> u64 {
+        self.player.rack().notes().ignored
     }
 
     /// The next block.

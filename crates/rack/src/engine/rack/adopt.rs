@@ -31,8 +31,6 @@ impl Rack {
         if let Some(before) = before.as_ref().filter(|_| fade > 0) {
             let words = before.circuit.layout.range();
             arena[words].copy_from_slice(&self.arena[self.circuit.layout.range()]);
-            let header = before.circuit.layout.header(arena);
-            (header.before, header.fade_left, header.fade_frames) = (0, 0, 0);
         }
         let header = circuit.layout.header(arena);
         header.before = if fade > 0 { from } else { 0 };
@@ -102,11 +100,11 @@ pub(super) fn cross(circuit: &mut Circuit, before: &mut Before, arena: &mut [u64
     if header.fade_left == 0 {
         (header.before, header.fade_frames) = (0, 0);
     }
-    let done = total - left;
+    let done = total.saturating_sub(left);
     let frames = (left as usize).min(BLOCK_FRAMES);
     let mut shares = [0.0_f32; BLOCK_FRAMES];
     for (share, frame) in shares.iter_mut().zip(1..) {
-        *share = (done.saturating_add(frame)) as f32 / total as f32;
+        *share = done.saturating_add(frame) as f32 / total.max(1) as f32;
     }
     let (left, right) = before.circuit.buses();
     for (side, old) in [left, right].into_iter().enumerate() {

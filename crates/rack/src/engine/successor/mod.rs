@@ -122,6 +122,7 @@ impl Successor {
         }
         let waiting = old.layout.agenda(words);
         let mut ignored = 0;
+        let culprit = twins.named(known.notes.reset_module);
         let mut agenda = layout.agenda(arena);
         agenda.slots.copy_from_slice(waiting.slots);
         *agenda.len = *waiting.len;
@@ -130,7 +131,9 @@ impl Successor {
             ignored += u64::from(slot.is_none());
             slot
         });
-        layout.header(arena).notes.ignored += ignored;
+        let notes = &mut layout.header(arena).notes;
+        notes.ignored += ignored;
+        notes.reset_module = culprit;
     }
 }
 

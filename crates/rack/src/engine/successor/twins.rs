@@ -61,6 +61,14 @@ impl Twins {
         self.modules.iter().map(|twin| twin.as_ref().map(|twin| twin.index)).collect()
     }
 
+    /// The module that was reset last, as the new plan counts: its index plus one, 0 for none.
+    /// `[audio]`
+    pub(super) fn named(&self, reset: u64) -> u64 {
+        let old = reset.checked_sub(1).and_then(|old| usize::try_from(old).ok());
+        let new = old.and_then(|old| self.forth.get(old).copied().flatten());
+        new.map_or(0, |new| u64::from(new) + 1)
+    }
+
     /// What waits for a module of the old plan, for the one that stands for it; nothing if none
     /// does. `[audio]`
     pub(super) fn readdressed(&self, slot: [u64; 4]) -> Option<[u64; 4]> {
