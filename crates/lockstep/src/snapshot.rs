@@ -121,8 +121,8 @@ pub struct Snapshot {
     pub newest_resets: Vec<Reset>,
     /// The newest state of the instrument that is whole.
     pub state: Option<Vec<u64>>,
-    /// The plan in force.
-    pub plan: Option<Vec<u8>>,
+    /// The plans: the state is of one of them, or of two where one fades into the other.
+    pub plans: Plans,
     counters: Vec<u64>,
     status: Status,
     inbox: Inbox,
@@ -155,7 +155,7 @@ impl Snapshot {
             changes: status.changes(),
             levels: Levels::default(),
             state: newest_state(&views.slots),
-            plan: views.plans.newest().and_then(|number| views.plans.read(number)),
+            plans: views.plans.clone(),
             status: status.clone(),
             inbox: views.inbox.clone(),
             slots,

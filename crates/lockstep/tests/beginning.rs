@@ -4,7 +4,7 @@ use segue_lockstep::memory::checkpoint::Mark;
 use segue_lockstep::memory::orders::{Found, Orders};
 use segue_lockstep::memory::slot::{Phase, Slot};
 use segue_lockstep::playout::{self, Pace, Playout};
-use segue_lockstep::worker::{Parts, Step, Worker};
+use segue_lockstep::worker::{Leave, Parts, Step, Worker};
 use segue_lockstep::{Instrument, Payload, Shape, Unfit};
 
 const SHAPE: Shape = Shape { slots: 2, channels: 1, rate: 48_000, state_words: 2 };
@@ -88,5 +88,10 @@ fn blocks_and_records_go_on_where_the_last_engine_stopped() {
         playout.play(&mut out);
     }
     assert_eq!(joiner.phase(), Phase::Lockstep);
+    // Who has not got that state any more waits for a checkpoint instead.
+    orders.set_generation(1, 2);
+    let parts = Parts { orders: orders.clone(), slots: slots.clone(), slot: 1, generation: 2 };
+    let mut stranger = Worker::sit(Sum([0, 0]), SHAPE, parts, 1).without_beginning();
+    assert_eq!(stranger.step(&mut || 0), Step::Leave(Leave::NoCheckpoint));
     assert!(matches!(tap.read(FROM.block, &mut out), segue_lockstep::memory::tap::Found::Block(_)));
 }

@@ -28,6 +28,7 @@ const CHECKPOINT: usize = 9;
 const BEGUN_FROM: usize = 10;
 const DISAGREES: usize = 11;
 const RESETS: usize = 12;
+const PREPARED: usize = 13;
 const HASHES: usize = 16;
 
 /// Hashes of its state that a slot keeps: two workers need not be as far.
@@ -384,6 +385,17 @@ impl Slot {
         self.region.load(DISAGREES, Acquire).checked_sub(1)
     }
 
+    /// Says that the guest can go over to the plan of this edition at any block. `[control]`
+    pub fn set_prepared(&self, edition: u64) {
+        self.region.store(PREPARED, edition + 1, Release);
+    }
+
+    /// The newest edition of the plan that the guest plays or has everything ready for. `[any]`
+    #[must_use]
+    pub fn prepared(&self) -> Option<u64> {
+        self.region.load(PREPARED, Acquire).checked_sub(1)
+    }
+
     /// Writes a block into the ring. `[audio]`
     pub fn write(&self, block: u64, generation: u64, entry: &[u64]) {
         self.ring.write(block, generation, entry);
@@ -400,5 +412,27 @@ impl Slot {
         self.region.store(REACHED, reached, Release);
         self.region.store(PUBLISHED, published, Release);
         self.bell().fetch_add(1, Release);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use segue_sys::Region;
+
+    use super::Slot;
+    use crate::Shape;
+
+    #[test]
+    fn what_a_guest_has_prepared_is_gone_with_it() {
+        let shape = Shape { slots: 1, channels: 1, rate: 8000, state_words: 1 };
+        let slot = Slot::new(Region::heap(Slot::words(&shape)), &shape).unwrap();
+        slot.sit(1, 1);
+        assert_eq!(slot.prepared(), None);
+        slot.set_prepared(0);
+        assert_eq!(slot.prepared(), Some(0));
+        slot.set_prepared(7);
+        assert_eq!((slot.prepared(), slot.resets(), slot.disagrees()), (Some(7), 0, None));
+        slot.sit(2, 1);
+        assert_eq!(slot.prepared(), None);
     }
 }

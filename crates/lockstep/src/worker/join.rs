@@ -34,7 +34,7 @@ impl<I: Instrument> Worker<I> {
     /// the whole log if it is still there. `[control]`
     pub(super) fn begin(&mut self) -> Result<(), Leave> {
         let beginning = self.parts.orders.beginning();
-        if self.parts.orders.sealed() == beginning.block {
+        if self.is_fresh && self.parts.orders.sealed() == beginning.block {
             self.enter(Phase::Lockstep);
             return Ok(());
         }
@@ -89,7 +89,7 @@ impl<I: Instrument> Worker<I> {
     /// Begins from the first block, if the whole log is still there.
     fn begin_at_the_beginning(&mut self) -> bool {
         let beginning = self.parts.orders.beginning();
-        let usable = self.is_usable(beginning);
+        let usable = self.is_fresh && self.is_usable(beginning);
         if usable {
             self.parts.slots[self.parts.slot].set_begun_from(beginning.block);
             self.enter(Phase::Joining);

@@ -90,6 +90,8 @@ pub struct Worker<I> {
     next: u64,
     /// The next record to read.
     cursor: u64,
+    /// Whether the instrument began with the state before the first block.
+    is_fresh: bool,
     /// The records of the next block, read ahead to know whether there are any.
     records: Vec<Record>,
     /// The next block whose hash is to be compared while joining, and how many agreed.
@@ -122,6 +124,7 @@ impl<I: Instrument> Worker<I> {
             phase: Phase::Starting,
             next: block,
             cursor,
+            is_fresh: true,
             agree: (0, 0),
             hashes: 0,
             folded: Folded { from: block, hash: 0 },
@@ -130,6 +133,14 @@ impl<I: Instrument> Worker<I> {
             shape,
             parts,
         }
+    }
+
+    /// The same for an instrument that is only there to be given a state: what the timeline began
+    /// with is not to be had any more. It never begins with the first block. `[control]`
+    #[must_use]
+    pub fn without_beginning(mut self) -> Self {
+        self.is_fresh = false;
+        self
     }
 
     /// How far this worker has come. `[any]`
@@ -273,7 +284,6 @@ impl<I: Instrument> Worker<I> {
                 _ => None,
             })
         };
-        bypassed().for_each(|part| self.instrument.bypass(part));
         for (at, record) in self.records.iter().enumerate() {
             let number = self.cursor + at as u64;
             let poison = known > 0
@@ -284,6 +294,8 @@ impl<I: Instrument> Worker<I> {
                 self.instrument.apply(&record.payload);
             }
         }
+        // Last: a part counts in what renders this block, and a command may have changed that.
+        bypassed().for_each(|part| self.instrument.bypass(part));
         self.cursor += self.records.len() as u64;
         self.records.clear();
     }
