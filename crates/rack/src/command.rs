@@ -228,6 +228,21 @@ impl Command {
         }
     }
 
+    /// The same for another module; for the whole rack where it is that. `[any]`
+    #[must_use]
+    pub fn for_module(mut self, to: u16) -> Command {
+        match &mut self.action {
+            Action::Set { module, .. }
+            | Action::Gate { module, .. }
+            | Action::Note { module, .. }
+            | Action::Voice { module, .. }
+            | Action::Bypass { module }
+            | Action::Revive { module } => *module = to,
+            _ => {}
+        }
+        self
+    }
+
     /// The module this command is for; none for those that are for the whole rack. `[any]`
     pub fn module(&self) -> Option<u16> {
         match self.action {

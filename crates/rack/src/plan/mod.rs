@@ -146,6 +146,12 @@ impl Plan {
         fnv(&self.to_bytes())
     }
 
+    /// A number for what it plays: the same for a patch that is written down otherwise, with other
+    /// remarks for one. `[control]`
+    pub fn music(&self) -> u64 {
+        fnv(&wire::to_bytes(&Plan { source: String::new(), ..self.clone() }))
+    }
+
     /// The title of the patch, or nothing. `[any]`
     pub fn title(&self) -> &str {
         &self.title
