@@ -153,7 +153,7 @@ pub(crate) fn take_control_seat() -> io::Result<ControlSeat> {
     let shape = Shape::from(hello.shape);
     let mut regions = Regions(got.fds.into_iter());
     let inbox = regions.laid(Access::Write, Inbox::new)?;
-    let plans = regions.laid(Access::Write, Plans::new)?;
+    let plans = regions.laid_on_demand(Access::Write, Plans::new)?;
     let origin = match hello.origin {
         true => Some(regions.laid_on_demand(Access::Write, |it| Origin::new(it, &shape))?),
         false => None,

@@ -61,7 +61,7 @@ pub(crate) enum ToSupervisor {
     Stop,
     /// Have a plan proved.
     Prove {
-        /// Its number.
+        /// Its edition.
         plan: u64,
     },
 }
@@ -71,7 +71,7 @@ pub(crate) enum ToSupervisor {
 pub(crate) enum ToControl {
     /// What came of the proof of a plan.
     Proved {
-        /// Its number.
+        /// Its edition.
         plan: u64,
         /// What was found.
         outcome: Outcome,

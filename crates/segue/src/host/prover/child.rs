@@ -45,7 +45,7 @@ fn prove() -> io::Result<()> {
     crate::host::settle(hello.parent, hello.build, "segue prover")?;
     let shape = Shape::from(hello.shape);
     let mut regions = Regions(got.fds.into_iter());
-    let plans = regions.laid(Access::Read, Plans::new)?;
+    let plans = regions.laid_on_demand(Access::Read, Plans::new)?;
     let slot = regions.laid(Access::Write, |it| Slot::new(it, &shape))?;
     let alarm = Event::adopt(regions.fd()?);
     process::priority::no_core_dumps()?;
@@ -64,8 +64,8 @@ fn prove() -> io::Result<()> {
 }
 
 fn stand(plans: &Plans, shape: &Shape, hello: &Hello) -> Result<Stand, String> {
-    let bytes = plans.read(hello.plan).ok_or("there is no whole plan")?;
-    let plan = Plan::from_bytes(&bytes).map_err(|error| format!("the plan: {error}"))?;
+    let edition = plans.read(hello.plan).ok_or("there is no whole plan")?;
+    let plan = Plan::from_bytes(&edition.bytes).map_err(|error| format!("the plan: {error}"))?;
     let setup = Setup {
         rate: shape.rate,
         channels: shape.channels as u16,

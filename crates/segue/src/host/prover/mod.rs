@@ -49,7 +49,7 @@ struct Hello {
     parent: u32,
     /// Its build.
     build: u64,
-    /// Which plan.
+    /// Edition of the plan.
     plan: u64,
     /// What the scratch slot agrees on.
     shape: wire::ShapeWords,
@@ -64,7 +64,7 @@ struct Hello {
 /// What is to be proved.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Case {
-    /// The number of the plan.
+    /// The edition of the plan.
     pub(crate) plan: u64,
     /// What it was compiled for.
     pub(crate) setup: Setup,
@@ -166,9 +166,9 @@ fn answered(child: &Child) -> Option<Report> {
 /// Proves a plan here and now, with a spawner of its own; for a process that has no other work.
 pub(crate) fn prove(plan: &[u8], setup: &Setup) -> io::Result<Outcome> {
     let spawner = Spawner::start()?;
-    let region = Region::shared("segue-plans", Plans::words())?;
+    let region = Region::shared_on_demand("segue-plans", Plans::words())?;
     let plans = Plans::new(region).ok_or_else(|| io::Error::other("no room for a plan"))?;
-    plans.write(0, plan).map_err(io::Error::other)?;
+    plans.write(0, None, plan).map_err(io::Error::other)?;
     let case = Case { plan: 0, setup: *setup, clock: true, passes: PASSES };
     let mut prover = Prover::begin(&case, plans.region(), &spawner)?;
     let mut ready = Vec::new();

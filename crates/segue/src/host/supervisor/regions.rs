@@ -42,7 +42,7 @@ impl Regions {
         let tap = Tap::new(own("segue-tap", Tap::words(shape))?, shape).ok_or_else(short)?;
         let status = Status::new(own("segue-status", Status::words())?).ok_or_else(short)?;
         let inbox = Inbox::new(shared("segue-inbox", Inbox::words())?).ok_or_else(short)?;
-        let plans = Plans::new(shared("segue-plans", Plans::words())?).ok_or_else(short)?;
+        let plans = Plans::new(on_demand("segue-plans", Plans::words())?).ok_or_else(short)?;
         let origin = if resumes {
             let region = on_demand("segue-origin", Origin::words(shape))?;
             Some(Origin::new(region, shape).ok_or_else(short)?)
@@ -109,7 +109,7 @@ fn shared(name: &str, words: usize) -> io::Result<Region> {
     only_ours(Region::shared(name, words)?)
 }
 
-/// The same where there is room for a state: a patch may need little of it.
+/// The same where there is room for a state or for plans: a patch may need little of it.
 fn on_demand(name: &str, words: usize) -> io::Result<Region> {
     only_ours(Region::shared_on_demand(name, words)?)
 }
