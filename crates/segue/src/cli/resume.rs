@@ -195,7 +195,8 @@ mod tests {
             state_bytes: 1 << 18,
             title: String::new(),
             patch: String::new(),
-            plan: Vec::new(),
+            began_with: 0,
+            editions: Vec::new(),
             start_block: 0,
         }
     }

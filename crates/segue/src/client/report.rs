@@ -7,11 +7,12 @@ use segue_lockstep::memory::status::{Counter, Death, Fact};
 use segue_lockstep::monitor::State;
 use segue_lockstep::snapshot::{Health, SlotSnapshot, Snapshot};
 use segue_lockstep::{BLOCK_FRAMES, Shape};
-use segue_rack::{Plan, Rack, Setup};
+use segue_rack::{Performer, Plan, Rack, Setup};
 use serde_json::{Value, json};
 
 use crate::control::memo::Memo;
 use crate::files::folder::rfc3339;
+use crate::offline::editions::Written;
 
 /// What `segue status --json` and `/engine/status` give.
 pub(crate) fn json(snapshot: &Snapshot, shape: &Shape) -> Value {
@@ -21,9 +22,9 @@ pub(crate) fn json(snapshot: &Snapshot, shape: &Shape) -> Value {
     problems.extend(priority_problem(snapshot));
     problems.extend(resets(snapshot, shape, &memo));
     let panel = panel(snapshot, shape);
-    if let Some((plan, rack)) = &panel {
+    if let Some(panel) = &panel {
         problems
-            .extend(bypassed(plan, rack).map(|id| {
+            .extend(bypassed(panel.plan(), panel.rack()).map(|id| {
                 format!("module '{id}' is bypassed; /engine/revive {id} brings it back")
             }));
     }
@@ -48,14 +49,16 @@ pub(crate) fn json(snapshot: &Snapshot, shape: &Shape) -> Value {
         "journal": memo.journal,
         "slots": slots,
         "master": panel.as_ref().map(master_json),
-        "gates": panel.as_ref().map(|(plan, rack)| gates_json(plan, rack)),
+        "gates": panel.as_ref().map(|it| gates_json(it.plan(), it.rack())),
         "control": {
             "pid": process(snapshot.fact(Fact::ControlPid)),
             "generation": snapshot.fact(Fact::ControlGeneration),
             "restarts": snapshot.fact(Fact::ControlRestarts),
             "waiting": snapshot.waiting(),
         },
-        "bypassed": panel.as_ref().map(|(plan, rack)| bypassed(plan, rack).collect::<Vec<_>>()),
+        "bypassed": panel
+            .as_ref()
+            .map(|it| bypassed(it.plan(), it.rack()).collect::<Vec<_>>()),
         "counters": counters_json(snapshot),
         "changes": changes,
         "deaths": deaths,
@@ -231,20 +234,28 @@ fn resets(snapshot: &Snapshot, shape: &Shape, memo: &Memo) -> Vec<String> {
     last.into_iter().map(sentence).collect()
 }
 
-/// The instrument as the newest checkpoint has it, to see its knobs.
-pub(crate) fn panel(snapshot: &Snapshot, shape: &Shape) -> Option<(Plan, Rack)> {
-    let plan = Plan::from_bytes(snapshot.plan.as_deref()?).ok()?;
+/// The instrument as the newest checkpoint has it, to see its knobs; before there is one, as it
+/// begins.
+pub(crate) fn panel(snapshot: &Snapshot, shape: &Shape) -> Option<Panel> {
     let setup = Setup {
         rate: shape.rate,
         channels: u16::try_from(shape.channels).ok()?,
         state_bytes: shape.state_words * 8,
     };
-    let mut rack = Rack::probed(&plan, &setup).ok()?;
+    let plans = Written(snapshot.plans.clone());
+    let edition = match &snapshot.state {
+        Some(state) => Rack::editions_of(state).ok()?.0,
+        None => u32::try_from(snapshot.plans.first()?).ok()?,
+    };
+    let mut panel = Performer::probed(plans, edition, &setup).ok()?;
     if let Some(state) = &snapshot.state {
-        rack.restore(state).ok()?;
+        panel.restore(state).ok()?;
     }
-    Some((plan, rack))
+    Some(panel)
 }
+
+/// An instrument that is looked at.
+pub(crate) type Panel = Performer<Written>;
 
 /// The modules that a verdict has taken out of the signal.
 fn bypassed<'a>(plan: &'a Plan, rack: &'a Rack) -> impl Iterator<Item = &'a str> {
@@ -252,8 +263,8 @@ fn bypassed<'a>(plan: &'a Plan, rack: &'a Rack) -> impl Iterator<Item = &'a str>
     modules.filter(|(at, _)| rack.is_bypassed(*at)).map(|(_, module)| module.id())
 }
 
-fn master_json((_, rack): &(Plan, Rack)) -> Value {
-    let (gain, muted) = rack.master();
+fn master_json(panel: &Panel) -> Value {
+    let (gain, muted) = panel.rack().master();
     json!({ "gain": gain, "muted": muted })
 }
 

@@ -68,6 +68,8 @@ struct Pending {
 /// The desk.
 pub(crate) struct Desk {
     plan: Plan,
+    /// The edition of that plan.
+    edition: u32,
     inbox: Inbox,
     orders: Orders,
     mirror: Mirror,
@@ -95,6 +97,7 @@ impl Desk {
             clock: FrameClock::new(plan.setup().rate),
             crier: Crier::new(&orders),
             plan,
+            edition: 0,
             inbox,
             orders,
             mirror,
@@ -104,6 +107,12 @@ impl Desk {
             errands: Vec::new(),
             slots,
         }
+    }
+
+    /// The same for a plan of this edition.
+    pub(crate) fn of_edition(mut self, edition: u32) -> Self {
+        self.edition = edition;
+        self
     }
 
     /// What plays.
@@ -350,13 +359,14 @@ impl Desk {
     }
 
     fn send(&self, origin: u32, commands: &[Command]) -> bool {
-        let payloads: Vec<_> = commands.iter().map(Command::encode).collect();
+        let payloads: Vec<_> = commands.iter().map(|it| it.encode_for(self.edition)).collect();
         self.inbox.send(self.orders.taken(), origin, &payloads).is_some()
     }
 
     fn send_backlog(&mut self) {
         while let Some(bundle) = self.backlog.front() {
-            let payloads: Vec<_> = bundle.commands.iter().map(Command::encode).collect();
+            let commands = bundle.commands.iter();
+            let payloads: Vec<_> = commands.map(|it| it.encode_for(self.edition)).collect();
             if self.inbox.send(self.orders.taken(), bundle.origin, &payloads).is_none() {
                 return;
             }

@@ -13,7 +13,7 @@ const PROBLEMS_MAX: usize = 16;
 pub(crate) struct Memo {
     /// Name of the patch.
     pub(crate) patch: String,
-    /// Text of the patch, for a journal that has to begin when there is none to take it from.
+    /// Text of the patch, for its tempo.
     pub(crate) text: String,
     /// Ids of its modules, in the order of the plan.
     pub(crate) modules: Vec<String>,

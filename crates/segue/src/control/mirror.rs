@@ -5,7 +5,7 @@
 
 use std::collections::VecDeque;
 
-use segue_rack::{AGENDA_CAPACITY, Action, Command, Plan, Rack};
+use segue_rack::{AGENDA_CAPACITY, Action, Command, Plan, PlanModule, Rack};
 
 use crate::osc::address::Topic;
 
@@ -66,6 +66,48 @@ impl Mirror {
             mirror.await_frame(command);
         }
         mirror
+    }
+
+    /// Takes note that `to` plays in place of `from`: what stays keeps what it was set to, but
+    /// where the patch now says otherwise; what waits for a module that is gone is dropped.
+    pub(crate) fn adopt(&mut self, from: &Plan, to: &Plan) {
+        let mut next = Self::new(to);
+        (next.master_gain, next.muted) = (self.master_gain, self.muted);
+        let mut moved = vec![None; from.modules().len()];
+        for (new, at) in to.modules().iter().zip(0_u16..) {
+            let Some(was) = from.module(new.id()).map(usize::from) else { continue };
+            let old = &from.modules()[was];
+            if old.spec().name == new.spec().name {
+                moved[was] = Some(at);
+                next.take_over((usize::from(at), new), self, (was, old));
+            }
+        }
+        let moved = |module: u16| moved.get(usize::from(module)).copied().flatten();
+        let addressed = |command: &Command| match command.module() {
+            None => Some(*command),
+            Some(module) => Some(command.for_module(moved(module)?)),
+        };
+        next.pending = self.pending.iter().filter_map(addressed).collect();
+        *self = next;
+    }
+
+    /// Takes over what a module was told by the name of which it goes on.
+    fn take_over(
+        &mut self,
+        (at, new): (usize, &PlanModule),
+        before: &Self,
+        (was, old): (usize, &PlanModule),
+    ) {
+        self.gates[at] = before.gates[was];
+        for (voice, told) in self.voices[at].iter_mut().zip(&before.voices[was]) {
+            voice.clone_from(told);
+        }
+        let told = before.params[was].iter();
+        for ((value, told), param) in self.params[at].iter_mut().zip(told).zip(0_u16..) {
+            if old.constant(param) == new.constant(param) {
+                *value = *told;
+            }
+        }
     }
 
     /// Takes note of a command that was submitted while `frame` is being played.

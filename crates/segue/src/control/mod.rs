@@ -63,7 +63,7 @@ fn run(seat: ControlSeat) -> Result<Exit, Failure> {
         keep_to_folders(&seat.settings);
         beginning
     };
-    let Beginning { plan, mirror, memo, journal, recorder, mark } = beginning;
+    let Beginning { plan, edition, mirror, memo, journal, recorder, mark } = beginning;
     memo.write(&seat.inbox);
     let (news_out, news) = mpsc::channel();
     let (orders_out, orders_in) = mpsc::channel();
@@ -73,6 +73,7 @@ fn run(seat: ControlSeat) -> Result<Exit, Failure> {
         tap: seat.tap.clone(),
         inbox: seat.inbox.clone(),
         slots: seat.slots.clone(),
+        plans: seat.plans.clone(),
     };
     let follower = Follower::new(sources, mark, journal, recorder, news_out);
     let builder = std::thread::Builder::new().name("segue-follow".to_owned());
@@ -81,7 +82,7 @@ fn run(seat: ControlSeat) -> Result<Exit, Failure> {
         .map_err(|error| Failure::new(Exit::Bug, format!("cannot start a thread: {error}")))?;
     let (inbox, orders) = (seat.inbox.clone(), seat.orders.clone());
     let slots = seat.slots.len() as u32;
-    let desk = Desk::new(plan, mirror, inbox, orders, seat.generation, slots);
+    let desk = Desk::new(plan, mirror, inbox, orders, seat.generation, slots).of_edition(edition);
     // All its threads are there.
     if is_confined()
         && let Err(error) = confine::confine_server()

@@ -7,11 +7,11 @@
 use std::time::Duration;
 
 use segue_hear::Ear;
-use segue_lockstep::BLOCK_FRAMES;
 use segue_lockstep::memory::orders::{Found, Kind, Orders};
 use segue_lockstep::memory::tap::Played;
 use segue_lockstep::memory::verdicts::Verdict;
-use segue_rack::{Plan, Setup};
+use segue_lockstep::{BLOCK_FRAMES, Payload};
+use segue_rack::{Plan, Rack, Setup};
 use serde_json::json;
 
 use super::Heard;
@@ -20,6 +20,7 @@ use crate::control::newest_checkpoint;
 use crate::exit::{Exit, Failure};
 use crate::files::journal::{Bypass, Checkpoint, Command};
 use crate::host::door::Visit;
+use crate::offline::editions::{Written, adopted};
 use crate::offline::player::{COMMAND, Player};
 
 /// What is listened to.
@@ -88,6 +89,11 @@ fn nobody(plan: &Plan, text: &str) -> String {
 struct Replica {
     player: Player,
     orders: Orders,
+    plans: Written,
+    /// What it was asked for by.
+    asked: String,
+    /// The edition in which the place was found.
+    edition: u32,
     place: Place,
     /// The next record of the log.
     record: u64,
@@ -106,28 +112,31 @@ impl Replica {
     /// One that goes on from the newest checkpoint; gives the first block it has to be given.
     fn of(visit: &Visit, from: &str) -> Result<(Self, u64), Failure> {
         let later = |text: &str| Failure::new(Exit::TryAgain, text);
-        let bytes = visit.plans.newest().and_then(|number| visit.plans.read(number));
-        let bytes = bytes.ok_or_else(|| later("the engine has no plan yet; try again"))?;
         let strange = |error: &dyn std::fmt::Display| {
             let text = format!("the engine plays what this version does not know: {error}");
             Failure::new(Exit::Unavailable, text)
         };
-        let plan = Plan::from_bytes(&bytes).map_err(|error| strange(&error))?;
-        let place = Place::find(&plan, from).map_err(|text| Failure::new(Exit::NoInput, text))?;
         let setup = Setup {
             rate: visit.shape.rate,
             channels: u16::try_from(visit.shape.channels).map_err(|error| strange(&error))?,
             state_bytes: visit.shape.state_words * 8,
         };
-        let mut player = Player::probed(&plan, &setup).map_err(|error| strange(&error))?;
         let newest = newest_checkpoint(&visit.slots, &visit.orders, u64::MAX);
         let (mark, state) = newest.ok_or_else(|| {
             later("no worker has left a checkpoint yet; `segue status --wait 10s`, then try again")
         })?;
+        let plans = Written(visit.plans.clone());
+        let editions = editions(&state, &plans).map_err(|text| later(&text))?;
+        let mut player = Player::probed(&editions, &setup).map_err(|error| strange(&error))?;
+        let place = Place::find(player.plan(), from);
+        let place = place.map_err(|text| Failure::new(Exit::NoInput, text))?;
         let checkpoint = Checkpoint::new(mark.block, mark.cursor, &state);
         player.restore(&checkpoint).map_err(|error| strange(&error))?;
         let replica = Self {
+            edition: player.edition(),
             player,
+            plans,
+            asked: from.to_owned(),
             orders: visit.orders.clone(),
             ear: super::ear(setup.rate, place.outlets.len()),
             frames: vec![0.0; BLOCK_FRAMES * place.outlets.len()],
@@ -156,6 +165,7 @@ impl Replica {
             match self.orders.record(self.record) {
                 Found::Record(record) if record.block <= block => {
                     if record.kind == Kind::Command {
+                        self.learn(&record.payload);
                         self.player.push(Command {
                             number: self.record,
                             block: record.block,
@@ -177,10 +187,54 @@ impl Replica {
     }
 }
 
+impl Replica {
+    /// Learns of a plan that is gone over to.
+    fn learn(&mut self, payload: &Payload) {
+        if let Some(edition) = adopted(payload)
+            && let Some(plan) = self.plans.of(edition)
+        {
+            self.player.learn(edition, plan);
+        }
+    }
+
+    /// Looks for the place again where another plan plays.
+    fn find_again(&mut self) -> Result<(), Failure> {
+        if self.edition == self.player.edition() {
+            return Ok(());
+        }
+        self.edition = self.player.edition();
+        let width = self.place.outlets.len();
+        match Place::find(self.player.plan(), &self.asked) {
+            Ok(place) if place.outlets.len() == width => self.place = place,
+            Ok(_) => return Err(gone(&self.asked, "it is of another type now")),
+            Err(why) => return Err(gone(&self.asked, &why)),
+        }
+        Ok(())
+    }
+}
+
+/// What is said where the patch was edited while it was listened to, and the place is gone.
+fn gone(asked: &str, why: &str) -> Failure {
+    let text = format!("the patch was edited meanwhile, and '{asked}' is not what it was: {why}");
+    Failure::new(Exit::TryAgain, text)
+}
+
+/// The plans that a state is of, the one in force last.
+fn editions(state: &[u64], plans: &Written) -> Result<Vec<(u32, Plan)>, String> {
+    let (edition, fading) = Rack::editions_of(state).map_err(|error| error.to_string())?;
+    let read = |edition: u32| {
+        let plan = plans.of(edition);
+        let gone = || format!("the plan of edition {edition} is not there; try again");
+        plan.map(|plan| (edition, plan)).ok_or_else(gone)
+    };
+    fading.into_iter().chain([edition]).map(read).collect()
+}
+
 impl Listener for Replica {
     fn take(&mut self, block: u64, played: Played, _: &[f32]) -> Result<(), Failure> {
         self.tell(block)?;
         let (_, hash) = self.player.render();
+        self.find_again()?;
         if !played.concealed {
             self.compared += 1;
             self.differing += u64::from(hash != played.hash);

@@ -5,7 +5,7 @@ use std::ops::Range;
 use std::path::Path;
 
 use super::player::Player;
-use super::render_journal::{load_verdicts, of_another_build, opened, player_of};
+use super::render_journal::{learn, load_verdicts, of_another_build, opened, player_of};
 use crate::exit::{Exit, Failure};
 use crate::files::journal::{JournalReader, Record};
 
@@ -57,7 +57,7 @@ impl Compared {
 pub(crate) fn compare(path: &Path, blocks: Range<u64>) -> Result<Compared, Failure> {
     let mut journal = JournalReader::open(path).map_err(opened)?;
     let other = of_another_build(journal.header(), false)?;
-    let (_, mut player) = player_of(journal.header(), other)?;
+    let (setup, mut player) = player_of(journal.header(), other)?;
     load_verdicts(path, &mut player)?;
     let mut owed = journal.header().start_block > 0;
     let mut compared = Compared::default();
@@ -72,6 +72,7 @@ pub(crate) fn compare(path: &Path, blocks: Range<u64>) -> Result<Compared, Failu
                 owed = false;
             }
             Record::Gap(_) => owed = true,
+            Record::Plan(plan) => learn(&mut player, &plan, &setup, other)?,
             Record::Command(command) => player.push(command),
             Record::Hashes(hashes) => {
                 for (block, hash) in hashes.iter().filter(|(block, _)| blocks.contains(block)) {

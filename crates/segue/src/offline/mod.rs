@@ -3,6 +3,7 @@
 pub(crate) mod build;
 pub(crate) mod check;
 pub(crate) mod compare;
+pub(crate) mod editions;
 pub(crate) mod modules;
 mod output;
 mod patch;

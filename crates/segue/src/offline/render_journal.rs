@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use segue_hear::Report;
-use segue_rack::{BLOCK_FRAMES, Plan, Setup, TEMPO};
+use segue_rack::{Action, BLOCK_FRAMES, Command, Plan, Setup};
 
 use super::output::Output;
 use super::player::Player;
@@ -14,7 +14,7 @@ use super::{build, patch, patch_tempo, score};
 use crate::cli::RenderArgs;
 use crate::cli::output::tell;
 use crate::exit::{Exit, Failure};
-use crate::files::journal::{Damage, Header, JournalError, JournalReader, Record, Sequence};
+use crate::files::journal::{self, Damage, Header, JournalError, JournalReader, Record, Sequence};
 use crate::listen;
 
 /// What a render found out.
@@ -43,14 +43,15 @@ pub(super) fn render(args: &RenderArgs) -> Result<ExitCode, Failure> {
     let frame = |at: Duration| score::frame_of(at, setup.rate);
     let start = journal.header().start_block * BLOCK_FRAMES as u64;
     let from = args.from.map_or(start, frame);
-    let length = args.length.map(|length| length.time(tempo_of(journal.header()))).transpose();
+    let length =
+        args.length.map(|length| length.time(patch_tempo(&journal.header().patch))).transpose();
     let length = length.map_err(|error| {
         let text = format!("{error}: the patch is not in the journal; say a time, as in --for 16s");
         Failure::new(Exit::Usage, text)
     })?;
     let to = length.map_or(u64::MAX, |length| from.saturating_add(frame(length)));
     let output = Output::create(&args.out, args.force, setup.rate, setup.channels, from..to)?;
-    let mut replay = Replay { player, output, findings: Findings::default(), other };
+    let mut replay = Replay { player, setup, output, findings: Findings::default(), other };
     replay.run(&mut journal)?;
     let Replay { player, output, findings, .. } = replay;
     let there = start..player.block() * BLOCK_FRAMES as u64;
@@ -77,13 +78,6 @@ fn nothing_there(there: Range<u64>, from: u64, rate: u32) -> Failure {
     Failure::new(Exit::Usage, text)
 }
 
-/// The tempo of the patch in a journal; none where its text was not known any more. A show without
-/// a patch has that of a patch that does not say.
-fn tempo_of(header: &Header) -> Option<f64> {
-    let is_empty = header.title.is_empty() && header.patch.is_empty();
-    if is_empty { Some(TEMPO) } else { patch_tempo(&header.patch) }
-}
-
 /// Whether another build wrote the journal; refused unless that was `expected`.
 pub(super) fn of_another_build(header: &Header, expected: bool) -> Result<bool, Failure> {
     let other = header.build != build::VERSION || header.layout != build::layout();
@@ -108,8 +102,8 @@ pub(super) fn of_another_build(header: &Header, expected: bool) -> Result<bool, 
     Ok(other)
 }
 
-/// The rack of a journal. The plan of another build is its own affair: the patch is compiled
-/// again, as this build understands it.
+/// The rack a journal begins with. The plan of another build is its own affair: the patch is
+/// compiled again, as this build understands it.
 pub(super) fn player_of(header: &Header, other: bool) -> Result<(Setup, Player), Failure> {
     let bad = |text: String| Failure::new(Exit::BadInput, text);
     let setup = Setup {
@@ -117,17 +111,37 @@ pub(super) fn player_of(header: &Header, other: bool) -> Result<(Setup, Player),
         channels: header.channels,
         state_bytes: usize::try_from(header.state_bytes).unwrap_or(usize::MAX),
     };
-    let plan = if !other {
-        Plan::from_bytes(&header.plan)
-            .map_err(|error| bad(format!("the plan in the journal cannot be used: {error}")))?
-    } else if header.patch.is_empty() {
-        Plan::empty(&setup)
-    } else {
-        patch::compile("the patch in the journal", &header.patch, &setup)?
+    let plan = |(edition, bytes): &(u32, Vec<u8>)| {
+        Ok((*edition, plan_of(bytes, &header.patch, &setup, other)?))
     };
-    let player = Player::new(&plan, &setup)
+    // Another build's journal begins with block 0, and so with one plan.
+    let editions = header.editions.iter().map(plan).collect::<Result<Vec<_>, _>>()?;
+    let player = Player::begin(&editions, &setup)
         .map_err(|error| bad(format!("the plan in the journal cannot play: {error}")))?;
     Ok((setup, player))
+}
+
+/// A plan in a journal, or what this build makes of its patch.
+fn plan_of(bytes: &[u8], patch: &str, setup: &Setup, other: bool) -> Result<Plan, Failure> {
+    if other {
+        return patch::compile("a patch in the journal", patch, setup);
+    }
+    Plan::from_bytes(bytes).map_err(|error| {
+        let text = format!("a plan in the journal cannot be used: {error}");
+        Failure::new(Exit::BadInput, text)
+    })
+}
+
+/// Lets a player know of a plan in its journal.
+pub(super) fn learn(
+    player: &mut Player,
+    plan: &journal::Plan,
+    setup: &Setup,
+    other: bool,
+) -> Result<(), Failure> {
+    let read = plan_of(&plan.bytes, &plan.patch, setup, other)?;
+    player.learn(plan.edition, read);
+    Ok(())
 }
 
 /// What was found to be poison is known before the first block: a verdict may have been written
@@ -147,6 +161,7 @@ pub(super) fn load_verdicts(path: &Path, player: &mut Player) -> Result<(), Fail
 
 struct Replay {
     player: Player,
+    setup: Setup,
     output: Output,
     findings: Findings,
     /// Another build played it: its states mean nothing here.
@@ -186,8 +201,11 @@ impl Replay {
                     }
                     owed = true;
                 }
+                Ok(Some(Record::Plan(plan))) => {
+                    learn(&mut self.player, &plan, &self.setup, self.other)?;
+                }
+                Ok(Some(Record::Command(command))) => self.command(command),
                 Ok(Some(record)) if !owed => self.record(record)?,
-                Ok(Some(Record::Command(command))) => self.player.push(command),
                 Ok(Some(_)) => {}
                 Ok(None) => {
                     self.findings.cut_short = !journal.ended();
@@ -204,7 +222,6 @@ impl Replay {
 
     fn record(&mut self, record: Record) -> Result<(), Failure> {
         match record {
-            Record::Command(command) => self.player.push(command),
             Record::Hashes(hashes) => {
                 for (block, hash) in hashes.iter() {
                     self.render_to(block)?;
@@ -216,13 +233,34 @@ impl Replay {
                 self.findings.concealed += 1;
             }
             Record::End(blocks) => self.render_to(blocks)?,
-            Record::Mark(_)
+            Record::Command(_)
+            | Record::Plan(_)
+            | Record::Mark(_)
             | Record::Gap(_)
             | Record::Checkpoint(_)
             | Record::Quarantine(_)
             | Record::Bypass(_) => {}
         }
         Ok(())
+    }
+
+    fn command(&mut self, mut command: journal::Command) {
+        if self.other {
+            self.recheck(&mut command.payload);
+        }
+        self.player.push(command);
+    }
+
+    /// The plan of another build that is gone over to is known by the hash it had there.
+    fn recheck(&mut self, payload: &mut [u64; 4]) {
+        if let Ok(Command { due, action: Action::Adopt { edition, fade_frames, .. } }) =
+            Command::decode(payload)
+            && let Some(plan) = self.player.known(edition)
+        {
+            let check = plan.hash() as u32;
+            let adopt = Action::Adopt { edition, check, fade_frames };
+            *payload = Command::at(due, adopt).encode_for(Command::edition_of(payload));
+        }
     }
 
     fn compare(&mut self, block: u64, hash: u64) -> Result<(), Failure> {
@@ -348,7 +386,8 @@ mod tests {
             state_bytes: setup.state_bytes as u64,
             title: "other".to_owned(),
             patch: PATCH.to_owned(),
-            plan,
+            began_with: 0,
+            editions: vec![(0, plan)],
             start_block,
         };
         let mut writer = JournalWriter::create(path, &header).unwrap();

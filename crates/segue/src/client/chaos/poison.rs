@@ -30,8 +30,8 @@ pub(super) struct Poison {
 impl Poison {
     /// By the first such module of the patch.
     pub(super) fn find(args: &EngineArgs, visit: &Visit) -> Result<Self, Failure> {
-        let plan = report::panel(&Seen::look(visit).snapshot, &visit.shape).map(|(plan, _)| plan);
-        let ids = plan.iter().flat_map(|plan| plan.modules());
+        let panel = report::panel(&Seen::look(visit).snapshot, &visit.shape);
+        let ids = panel.iter().flat_map(|panel| panel.plan().modules());
         let module = ids.filter(|it| it.spec().name == "fault").map(|it| it.id().to_owned()).next();
         let module = module.ok_or_else(|| {
             let text = "'poison' needs a module of type 'fault' in the patch that plays; builds \

@@ -1,18 +1,23 @@
 //! Keeps the journal: log and hashes as they come, marks, checkpoints, and old files within
 //! bounds.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use segue_lockstep::memory::checkpoint;
 use segue_lockstep::memory::orders::{self, Kind, Orders};
+use segue_lockstep::memory::plans::Plans;
 use segue_lockstep::memory::slot::Slot;
 use segue_lockstep::memory::tap::Played;
 use segue_lockstep::memory::verdicts::Verdict;
+use segue_rack::Rack;
 
 use crate::files::journal::{
-    Bypass, Checkpoint, Command, Gap, Hashes, Header, JournalError, JournalWriter, Mark, Record,
+    Bypass, Checkpoint, Command, Gap, Hashes, Header, JournalError, JournalWriter, Mark, Plan,
+    Record,
 };
+use crate::offline::editions::adopted;
 
 /// How often a state is put into the journal, in seconds of wall time: what `--resume` has to
 /// play again before it sounds. The longer the state, the rarer.
@@ -28,6 +33,8 @@ pub(in crate::control) struct Keeper {
     next_block: u64,
     next_record: u64,
     hashes: Hashes,
+    /// Editions whose plans are in this file.
+    editions: BTreeSet<u32>,
     /// A state is owed that has everything below this record in it: the log was interrupted.
     owed: Option<u64>,
     /// Where a further file begins, counted from behind the state this one begins with.
@@ -46,10 +53,12 @@ impl Keeper {
         bytes_max: u64,
     ) -> Result<Self, JournalError> {
         let writer = JournalWriter::create(path, header)?;
-        Ok(Self::with(writer, header.start_block, 0, None, bytes_max))
+        let editions = editions_of(header);
+        Ok(Self::with(writer, editions, (header.start_block, 0), None, bytes_max))
     }
 
-    /// A new journal of a show that goes on from `state`, refused where there is a file.
+    /// A new journal of a show that goes on from `state`, whose plans are in the header; refused
+    /// where there is a file.
     pub(in crate::control) fn begin_with(
         path: &Path,
         header: &Header,
@@ -58,7 +67,8 @@ impl Keeper {
         bytes_max: u64,
     ) -> Result<Self, JournalError> {
         let writer = JournalWriter::create(path, header)?;
-        let mut keeper = Self::with(writer, mark.block, mark.cursor, None, bytes_max);
+        let (editions, next) = (editions_of(header), (mark.block, mark.cursor));
+        let mut keeper = Self::with(writer, editions, next, None, bytes_max);
         keeper.put_state(mark, state);
         keeper.first_bytes = keeper.writer.bytes();
         // Whoever goes on with a show needs its state: without it the file is none.
@@ -76,8 +86,11 @@ impl Keeper {
         bytes_max: u64,
     ) -> Result<(Self, Header), JournalError> {
         let (mut next_block, mut next_record, mut owed) = (None, None, None);
-        let mut cursor = 0;
+        let (mut cursor, mut editions) = (0, BTreeSet::new());
         let (writer, header) = JournalWriter::reopen(path, |record| match record {
+            Record::Plan(plan) => {
+                editions.insert(plan.edition);
+            }
             Record::Command(command) => next_record = Some(command.number + 1),
             Record::Hashes(hashes) => {
                 next_block = Some(hashes.first_block + hashes.len() as u64);
@@ -89,7 +102,9 @@ impl Keeper {
         })?;
         let next_block = next_block.unwrap_or(header.start_block);
         let next_record = next_record.unwrap_or(cursor);
-        Ok((Self::with(writer, next_block, next_record, owed, bytes_max), header))
+        editions.extend(editions_of(&header));
+        let next = (next_block, next_record);
+        Ok((Self::with(writer, editions, next, owed, bytes_max), header))
     }
 
     /// Whether it is as long as a journal may be.
@@ -99,8 +114,8 @@ impl Keeper {
 
     fn with(
         writer: JournalWriter,
-        next_block: u64,
-        next_record: u64,
+        editions: BTreeSet<u32>,
+        (next_block, next_record): (u64, u64),
         owed: Option<u64>,
         bytes_max: u64,
     ) -> Self {
@@ -111,6 +126,7 @@ impl Keeper {
             next_block,
             next_record,
             hashes,
+            editions,
             owed,
             bytes_max,
             first_bytes: 0,
@@ -142,10 +158,18 @@ impl Keeper {
         });
     }
 
-    /// Takes a record of the log.
-    pub(super) fn logged(&mut self, number: u64, record: &orders::Record) {
+    /// Takes a record of the log, behind the plan that it goes over to; false, and nothing taken,
+    /// when that plan is not there any more.
+    #[must_use]
+    pub(super) fn logged(&mut self, number: u64, record: &orders::Record, plans: &Plans) -> bool {
         if number < self.next_record {
-            return;
+            return true;
+        }
+        if record.kind == Kind::Command
+            && let Some(edition) = adopted(&record.payload)
+            && !self.has_plan(edition, plans)
+        {
+            return false;
         }
         self.next_record = number + 1;
         let kind = match record.kind {
@@ -162,6 +186,25 @@ impl Keeper {
             origin: record.origin.into(),
             more: record.more,
         }));
+        true
+    }
+
+    /// Puts the plan of an edition into the journal where it is not there yet; false when it is
+    /// nowhere.
+    fn has_plan(&mut self, edition: u32, plans: &Plans) -> bool {
+        if self.editions.contains(&edition) {
+            return true;
+        }
+        let Some(found) = plans.read(edition.into()) else { return false };
+        self.editions.insert(edition);
+        let plan = segue_rack::Plan::from_bytes(&found.bytes);
+        self.writer.push(&Record::Plan(Plan {
+            edition,
+            base: found.base.and_then(|base| u32::try_from(base).ok()),
+            patch: plan.map(|plan| plan.source().to_owned()).unwrap_or_default(),
+            bytes: found.bytes,
+        }));
+        true
     }
 
     /// Takes what was played at a block.
@@ -206,13 +249,14 @@ impl Keeper {
         block: u64,
         slots: &[Slot],
         orders: &Orders,
+        plans: &Plans,
     ) -> Result<(), JournalError> {
         self.put_hashes();
         let (record, every_s) = self.checkpoint;
         let due = self.checkpointed.elapsed().as_secs() >= every_s
             || self.next_record - record >= CHECKPOINT_RECORDS;
         if due || self.owed.is_some() {
-            self.put_checkpoint(slots, orders);
+            self.put_checkpoint(slots, orders, plans);
         }
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let at_ns = u64::try_from(since.as_nanos()).unwrap_or(u64::MAX);
@@ -237,12 +281,17 @@ impl Keeper {
         }
     }
 
-    fn put_checkpoint(&mut self, slots: &[Slot], orders: &Orders) {
+    fn put_checkpoint(&mut self, slots: &[Slot], orders: &Orders, plans: &Plans) {
         let Some((mark, state)) = newest_checkpoint(slots, orders, u64::MAX) else { return };
         // A state from before the gap does not lead out of it; and what is in a state must be in
         // the journal before it, the closing fade for one.
         let leads_on = self.owed.is_none_or(|to_record| mark.cursor >= to_record);
-        if leads_on && mark.cursor <= self.next_record {
+        if !leads_on || mark.cursor > self.next_record {
+            return;
+        }
+        // Its plans are in the journal already, but behind a gap in the log.
+        let needed = Rack::editions_of(&state).map(|(edition, fading)| [Some(edition), fading]);
+        if needed.is_ok_and(|all| all.into_iter().flatten().all(|it| self.has_plan(it, plans))) {
             self.put_state(mark, &state);
         }
     }
@@ -256,6 +305,10 @@ impl Keeper {
         self.checkpoint = (mark.cursor, every_s);
         self.writer.push(&Record::Checkpoint(checkpoint));
     }
+}
+
+fn editions_of(header: &Header) -> BTreeSet<u32> {
+    header.editions.iter().map(|(edition, _)| *edition).collect()
 }
 
 /// The newest whole checkpoint, at most of block `until`, of any slot whose guest the orders name.

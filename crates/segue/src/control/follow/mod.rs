@@ -3,7 +3,8 @@
 //! *Invariant*: it may be slow and it may fail, and the music goes on: the tap holds thirty
 //! seconds, what is lost beyond that is marked as a gap and counted. All records of the log for
 //! blocks below h are in the journal before the hashes of blocks up to h, so that a reader who
-//! meets a hash knows everything that happened before.
+//! meets a hash knows everything that happened before; and before a record that goes over to
+//! another plan stands that plan.
 
 mod keeper;
 mod recorder;
@@ -17,6 +18,7 @@ use segue_lockstep::Shape;
 use segue_lockstep::memory::checkpoint::Mark;
 use segue_lockstep::memory::inbox::Inbox;
 use segue_lockstep::memory::orders::Orders;
+use segue_lockstep::memory::plans::Plans;
 use segue_lockstep::memory::slot::Slot;
 use segue_lockstep::memory::tap::{Found, Tap};
 use segue_sys::futex;
@@ -85,6 +87,8 @@ pub(super) struct Sources {
     pub(super) inbox: Inbox,
     /// Where checkpoints come from.
     pub(super) slots: Vec<Slot>,
+    /// Where the plans come from.
+    pub(super) plans: Plans,
 }
 
 /// The follower.
@@ -211,10 +215,13 @@ impl Follower {
         while self.record < head {
             match self.sources.orders.record(self.record) {
                 Logged::Record(record) => {
-                    if let Some(keeper) = &mut self.keeper {
-                        keeper.logged(self.record, &record);
-                    }
+                    let plans = &self.sources.plans;
+                    let keeper = self.keeper.as_mut();
+                    let is_taken = keeper.is_none_or(|it| it.logged(self.record, &record, plans));
                     self.record += 1;
+                    if !is_taken {
+                        self.gap(self.record);
+                    }
                 }
                 Logged::NotYet => break,
                 Logged::Passed | Logged::Damaged => {
@@ -293,22 +300,23 @@ impl Follower {
 
     fn mark_journal(&mut self) -> Result<(), JournalError> {
         let Some(keeper) = &mut self.keeper else { return Ok(()) };
-        keeper.mark(self.block, &self.sources.slots, &self.sources.orders)
+        let Sources { slots, orders, plans, .. } = &self.sources;
+        keeper.mark(self.block, slots, orders, plans)
     }
 
     fn begin_next_journal(&mut self) -> Result<(), JournalError> {
-        let Sources { slots, orders, .. } = &self.sources;
+        let Sources { slots, orders, plans, .. } = &self.sources;
         // Not within the closing fade: a state that has it would be silent for ever.
         let goes_on = orders.end().is_none();
         let Some(shelf) = self.shelf.as_ref().filter(|_| goes_on) else { return Ok(()) };
         let next = match &self.keeper {
             Some(full) if full.is_full() => {
-                shelf.begin(slots, orders, (self.block, self.record))?
+                shelf.begin(slots, orders, plans, (self.block, self.record))?
             }
             None if self.tried.elapsed() >= TRY_AGAIN => {
                 self.tried = Instant::now();
                 // Why there is none was said when it ended; that it is still so is no news.
-                shelf.begin(slots, orders, (self.block, self.record)).unwrap_or(None)
+                shelf.begin(slots, orders, plans, (self.block, self.record)).unwrap_or(None)
             }
             _ => None,
         };

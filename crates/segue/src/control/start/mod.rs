@@ -2,6 +2,7 @@
 //! finds out where the show is and goes on.
 
 mod resume;
+mod standing;
 
 use std::fs;
 use std::io;
@@ -10,12 +11,13 @@ use std::time::SystemTime;
 
 use segue_lockstep::memory::checkpoint::Mark;
 use segue_lockstep::memory::inbox::{Count, Inbox};
-use segue_lockstep::memory::orders::{Found, Kind};
-use segue_lockstep::memory::origin::Origin;
-use segue_rack::{Command, Plan, Rack};
+use segue_lockstep::memory::plans::{Plans, TooLong};
+use segue_rack::Plan;
+use segue_sys::futex;
 
+use self::standing::Standing;
 use super::backlog;
-use super::follow::{Keeper, Place, Recorder, Shelf, newest_checkpoint};
+use super::follow::{Keeper, Place, Recorder, Shelf};
 use super::memo::Memo;
 use super::mirror::Mirror;
 use crate::cli::resume::Resume;
@@ -36,6 +38,8 @@ const JOURNALS_KEPT: u64 = 32;
 pub(super) struct Beginning {
     /// What plays.
     pub(super) plan: Plan,
+    /// Which edition that is.
+    pub(super) edition: u32,
     /// What stands where.
     pub(super) mirror: Mirror,
     /// What is being written, and what is wrong.
@@ -55,17 +59,18 @@ pub(super) fn first(seat: &ControlSeat) -> Result<Beginning, Failure> {
     let patch = patch(settings)?;
     if let Resume::From(path, _) = &settings.resume {
         let header = resume::header(path)?;
-        match &patch {
-            Some(patch) if patch.plan.to_bytes() != header.plan => {
+        let show = resume::read(&settings.setup(), path, &header);
+        return match &patch {
+            Some(asked) if !resume::is_of(&header, &show, &asked.plan) => {
                 let text = format!(
                     "the patch is another one than that of {}: it begins afresh; without PATCH, \
                      or with the patch as it was, --resume goes on with that show",
                     path.display()
                 );
-                return afresh(seat, Some(patch.clone()), Some(text));
+                afresh(seat, patch, Some(text))
             }
-            _ => return resume::go_on(seat, path, header),
-        }
+            _ => resume::go_on(seat, path, header, show?),
+        };
     }
     afresh(seat, patch, None)
 }
@@ -98,32 +103,29 @@ fn afresh(
         Some(Asked { name, text, plan }) => (name, text, plan),
     };
     let mut memo = Memo { patch: name, text, modules: ids(&plan), ..Memo::default() };
-    let header = header_of(settings, &memo, &plan);
+    let header = header_of(settings, &memo, (0, &plan));
     if let Some(problem) = problem {
         eprintln!("{problem}");
         memo.complain(problem);
     }
     let mark = Mark { block: 0, cursor: 0 };
     let mirror = Mirror::new(&plan);
-    begin(seat, plan, mirror, memo, header, (mark, None))
+    offer_all(&seat.plans, &header)?;
+    begin(seat, Standing { edition: 0, plan, mirror }, memo, header, (mark, None))
 }
 
-/// Offers the plan to the workers and opens the files.
+/// Opens the files of a show whose plans are offered to the workers.
 fn begin(
     seat: &ControlSeat,
-    plan: Plan,
-    mirror: Mirror,
+    standing: Standing,
     mut memo: Memo,
     header: Header,
     (mark, state): (Mark, Option<&[u64]>),
 ) -> Result<Beginning, Failure> {
     let settings = &seat.settings;
-    seat.plans
-        .write(0, &header.plan)
-        .map_err(|error| Failure::new(Exit::BadInput, error.to_string()))?;
     // A show that is gone on with was heard; another patch is proved before it is.
     if settings.patch.is_some() && state.is_none() {
-        prove(seat, &plan, &mut memo)?;
+        prove(seat, &standing.plan, &mut memo)?;
     }
     let keeper = open_journal(settings, &header, &mut memo, (mark, state))?;
     let recorder = match &settings.record {
@@ -136,7 +138,26 @@ fn begin(
     memo.journal = keeper.as_ref().map(|keeper| keeper.path().to_owned());
     memo.recording = recorder.as_ref().map(Recorder::recording);
     let journal = (keeper, shelf(settings, header));
-    Ok(Beginning { plan, mirror, memo, journal, recorder, mark })
+    let Standing { edition, plan, mirror } = standing;
+    Ok(Beginning { plan, edition, mirror, memo, journal, recorder, mark })
+}
+
+/// Offers the workers what they begin with.
+fn offer_all(plans: &Plans, header: &Header) -> Result<(), Failure> {
+    let mut base = None;
+    for (edition, plan) in &header.editions {
+        offer(plans, *edition, base, plan)?;
+        base = Some(*edition);
+    }
+    Ok(())
+}
+
+/// Offers a plan to the workers.
+fn offer(plans: &Plans, edition: u32, base: Option<u32>, plan: &[u8]) -> Result<(), Failure> {
+    let refused = |error: TooLong| Failure::new(Exit::BadInput, error.to_string());
+    plans.write(edition.into(), base.map(u64::from), plan).map_err(refused)?;
+    futex::wake(plans.bell());
+    Ok(())
 }
 
 /// Where further journals of the show go.
@@ -244,9 +265,7 @@ fn not_recorded(error: WavError) -> Failure {
 /// cannot be gone on with becomes a problem that status shows.
 pub(super) fn again(seat: &ControlSeat) -> Result<Beginning, Failure> {
     let lost = |text: &str| Failure::new(Exit::Bug, text);
-    let newest = seat.plans.newest().ok_or_else(|| lost("there is no plan to go on with"))?;
-    let bytes = seat.plans.read(newest).ok_or_else(|| lost("the plan cannot be read"))?;
-    let plan = Plan::from_bytes(&bytes).map_err(|error| lost(&error.to_string()))?;
+    let standing = Standing::of(seat).map_err(|why| lost(&why))?;
     let mut memo = Memo::read(&seat.inbox).unwrap_or_default();
     let reopened = memo.journal.clone().and_then(|path| {
         let reopened = Keeper::reopen(&path, bytes_max(&seat.settings));
@@ -257,7 +276,8 @@ pub(super) fn again(seat: &ControlSeat) -> Result<Beginning, Failure> {
         reopened.map_err(lose).ok()
     });
     let (keeper, header) = reopened.unzip();
-    let header = header.unwrap_or_else(|| header_of(&seat.settings, &memo, &plan));
+    let Standing { edition, plan, mirror } = standing;
+    let header = header.unwrap_or_else(|| header_of(&seat.settings, &memo, (edition, &plan)));
     let recorder = memo.recording.clone().and_then(|recording| {
         let reopened = Recorder::reopen(&recording);
         reopened.map_err(|error| memo.complain(format!("the recording ended: {error}"))).ok()
@@ -265,14 +285,13 @@ pub(super) fn again(seat: &ControlSeat) -> Result<Beginning, Failure> {
     memo.journal = keeper.as_ref().map(|keeper| keeper.path().to_owned());
     memo.recording = recorder.as_ref().map(Recorder::recording);
     tell_lost(&seat.inbox, &mut memo);
-    let mirror = mirror(seat, &plan);
     let mark = seat.orders.beginning();
     let journal = (keeper, shelf(&seat.settings, header));
-    Ok(Beginning { plan, mirror, memo, journal, recorder, mark })
+    Ok(Beginning { plan, edition, mirror, memo, journal, recorder, mark })
 }
 
 /// What a journal says of the show that plays.
-fn header_of(settings: &Settings, memo: &Memo, plan: &Plan) -> Header {
+fn header_of(settings: &Settings, memo: &Memo, (edition, plan): (u32, &Plan)) -> Header {
     Header {
         build: build::VERSION.to_owned(),
         layout: build::layout(),
@@ -280,8 +299,9 @@ fn header_of(settings: &Settings, memo: &Memo, plan: &Plan) -> Header {
         channels: settings.channels,
         state_bytes: settings.state_bytes,
         title: memo.patch.clone(),
-        patch: memo.text.clone(),
-        plan: plan.to_bytes(),
+        patch: plan.source().to_owned(),
+        began_with: plan.music(),
+        editions: vec![(edition, plan.to_bytes())],
         start_block: 0,
     }
 }
@@ -301,38 +321,6 @@ fn tell_lost(inbox: &Inbox, memo: &mut Memo) {
         eprintln!("{text}");
         memo.complain(text);
     }
-}
-
-/// What stands where: the newest checkpoint, the log since, and what is still in the inbox.
-fn mirror(seat: &ControlSeat, plan: &Plan) -> Mirror {
-    let newest = newest_checkpoint(&seat.slots, &seat.orders, u64::MAX);
-    let origin = || seat.origin.as_ref().and_then(Origin::read);
-    let restored = newest.or_else(origin).and_then(|(mark, state)| {
-        let mut rack = Rack::new(plan, &seat.settings.setup()).ok()?;
-        rack.restore(&state).ok()?;
-        Some((Mirror::of_rack(plan, &rack), mark.cursor))
-    });
-    let (mut mirror, cursor) = restored.unwrap_or_else(|| (Mirror::new(plan), 0));
-    let frame = seat.orders.playhead() * segue_lockstep::BLOCK_FRAMES as u64;
-    let mut tell = |payload| {
-        if let Ok(command) = Command::decode(&payload) {
-            mirror.submit(command, frame);
-        }
-    };
-    for number in cursor..seat.orders.head() {
-        if let Found::Record(record) = seat.orders.record(number)
-            && record.kind == Kind::Command
-        {
-            tell(record.payload);
-        }
-    }
-    let taken = seat.orders.taken();
-    for number in taken..seat.inbox.next(taken) {
-        if let Some(sent) = seat.inbox.take(number) {
-            tell(sent.payload);
-        }
-    }
-    mirror
 }
 
 /// Where a recording of this name goes; none if it is no name for a file.

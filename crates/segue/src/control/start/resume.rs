@@ -7,16 +7,19 @@
 use std::path::Path;
 
 use segue_lockstep::memory::checkpoint::Mark;
+use segue_lockstep::memory::inbox::Inbox;
+use segue_lockstep::memory::plans::Plans;
 use segue_lockstep::{BLOCK_FRAMES, Payload};
-use segue_rack::{Action, Command, Plan};
+use segue_rack::{Action, Command, Plan, PlanError, Setup};
 
-use super::{Beginning, begin, ids};
+use super::standing::Standing;
+use super::{Beginning, begin, ids, offer, offer_all};
 use crate::cli::resume::Resume;
 use crate::control::memo::{Memo, Resumed};
-use crate::control::mirror::Mirror;
 use crate::exit::{Exit, Failure};
-use crate::files::journal::{self, Header, JournalReader, Tail};
+use crate::files::journal::{self, Bypass, Header, JournalReader, Tail};
 use crate::host::ControlSeat;
+use crate::offline::editions::{Written, adopted};
 use crate::offline::player::{COMMAND, Player};
 
 /// The header of the journal that is gone on with.
@@ -24,17 +27,31 @@ pub(super) fn header(path: &Path) -> Result<Header, Failure> {
     JournalReader::open(path).map(|journal| journal.header().clone()).map_err(|error| bad(&error))
 }
 
+/// What is left of a show: its tail, and the instrument with which it is gone on with.
+pub(super) type Show = (Tail, Player);
+
+/// Plays again what is left of the show of the journal at `path`.
+pub(super) fn read(setup: &Setup, path: &Path, header: &Header) -> Result<Show, Failure> {
+    let read = |(edition, bytes): &(u32, Vec<u8>)| Ok((*edition, Plan::from_bytes(bytes)?));
+    let editions: Result<Vec<_>, PlanError> = header.editions.iter().map(read).collect();
+    let editions = editions.map_err(|error| bad(&error))?;
+    replay(path, || Player::begin(&editions, setup).map_err(|error| bad(&error)))
+}
+
+/// Whether a patch is that of the show: what it began with, or what it has become.
+pub(super) fn is_of(header: &Header, show: &Result<Show, Failure>, plan: &Plan) -> bool {
+    let now = show.as_ref().map(|(_, player)| player.plan().music());
+    header.began_with == plan.music() || now.is_ok_and(|now| now == plan.music())
+}
+
 /// Goes on with the show of the journal at `path`.
-pub(super) fn go_on(seat: &ControlSeat, path: &Path, header: Header) -> Result<Beginning, Failure> {
-    let plan = Plan::from_bytes(&header.plan).map_err(|error| bad(&error))?;
-    let (tail, player) =
-        replay(path, || Player::new(&plan, &seat.settings.setup()).map_err(|error| bad(&error)))?;
-    let mut memo = Memo {
-        patch: header.title.clone(),
-        text: header.patch.clone(),
-        modules: ids(&plan),
-        ..Memo::default()
-    };
+pub(super) fn go_on(
+    seat: &ControlSeat,
+    path: &Path,
+    header: Header,
+    (tail, mut player): Show,
+) -> Result<Beginning, Failure> {
+    let mut memo = Memo { patch: header.title.clone(), ..Memo::default() };
     memo.resumed = Some(Resumed { journal: path.to_owned(), block: tail.block });
     if let Resume::From(_, passed_over) = &seat.settings.resume {
         passed_over.iter().for_each(|passed| memo.complain(passed.clone()));
@@ -42,30 +59,58 @@ pub(super) fn go_on(seat: &ControlSeat, path: &Path, header: Header) -> Result<B
     if let Some(damage) = &tail.damage {
         memo.complain(format!("{} is {damage}: gone on with from there", path.display()));
     }
-    memo.problems.iter().for_each(|problem| eprintln!("{problem}"));
 
-    let mut mirror = Mirror::of_rack(&plan, player.rack());
-    let mut lost = 0;
-    for bundle in due(&tail) {
-        let payloads: Vec<Payload> = bundle.iter().map(Command::encode).collect();
-        // By nobody: who asked for it has no line to this engine.
-        if seat.inbox.send(0, 0, &payloads).is_none() {
-            lost += bundle.len();
-            continue;
-        }
-        let frame = tail.block * BLOCK_FRAMES as u64;
-        bundle.into_iter().for_each(|command| mirror.submit(command, frame));
+    let mark = Mark { block: tail.block, cursor: tail.cursor };
+    let state = player.state().to_vec();
+    if !seat.origin.as_ref().is_some_and(|origin| origin.write(mark, &state)) {
+        return Err(Failure::new(Exit::Bug, "there is no room for the state of the show"));
     }
+    let header = header_from(&mut player, mark.block, header);
+    offer_all(&seat.plans, &header)?;
+    let mut standing = Standing::of_player(&player);
+    let lost = send_due(&seat.plans, &seat.inbox, &tail, &mut standing)?;
     if lost > 0 {
         memo.complain(format!("{lost} commands that were due have no room and are dropped"));
     }
-    let mark = Mark { block: tail.block, cursor: tail.cursor };
-    let state = player.rack().state();
-    if !seat.origin.as_ref().is_some_and(|origin| origin.write(mark, state)) {
-        return Err(Failure::new(Exit::Bug, "there is no room for the state of the show"));
+    memo.problems.iter().for_each(|problem| eprintln!("{problem}"));
+    memo.text = standing.plan.source().to_owned();
+    memo.modules = ids(&standing.plan);
+    begin(seat, standing, memo, header, (mark, Some(&state)))
+}
+
+/// The header of the journal in which a show goes on.
+fn header_from(player: &mut Player, start_block: u64, before: Header) -> Header {
+    let fading = player.rack().fading().and_then(|it| Some((it, player.known(it)?)));
+    let now = (player.edition(), player.plan().clone());
+    let editions = fading.into_iter().chain([now]).map(|(it, plan)| (it, plan.to_bytes()));
+    let patch = player.plan().source().to_owned();
+    Header { start_block, patch, editions: editions.collect(), ..before }
+}
+
+/// Sends what was due again, and lets `standing` know of it; how many commands have no room.
+fn send_due(
+    plans: &Plans,
+    inbox: &Inbox,
+    tail: &Tail,
+    standing: &mut Standing,
+) -> Result<usize, Failure> {
+    let (frame, written) = (tail.block * BLOCK_FRAMES as u64, Written(plans.clone()));
+    let mut lost = 0;
+    for due in due(tail) {
+        let bundle = due.payloads(tail, standing);
+        for edition in bundle.iter().filter_map(adopted) {
+            if let Some(plan) = tail.plans.iter().rfind(|plan| plan.edition == edition) {
+                offer(plans, edition, Some(standing.edition), &plan.bytes)?;
+            }
+        }
+        // By nobody: who asked for it has no line to this engine.
+        if !bundle.is_empty() && inbox.send(0, 0, &bundle).is_none() {
+            lost += bundle.len();
+            continue;
+        }
+        bundle.iter().for_each(|payload| standing.tell(payload, frame, &written));
     }
-    let header = Header { start_block: mark.block, ..header };
-    begin(seat, plan, mirror, memo, header, (mark, Some(state)))
+    Ok(lost)
 }
 
 /// Plays again what was played since the newest state that leads to what was heard.
@@ -105,6 +150,12 @@ fn replay(
 fn play(tail: &Tail, player: &mut Player) -> Result<Option<u64>, segue_rack::StateError> {
     tail.quarantined.iter().for_each(|number| player.quarantine(*number));
     tail.bypasses.iter().for_each(|bypass| player.bypass(*bypass));
+    for plan in &tail.plans {
+        // One that is none was none for the workers either.
+        if let Ok(read) = Plan::from_bytes(&plan.bytes) {
+            player.learn(plan.edition, read);
+        }
+    }
     if let Some(base) = &tail.base {
         player.restore(base)?;
     }
@@ -121,31 +172,62 @@ fn play(tail: &Tail, player: &mut Player) -> Result<Option<u64>, segue_rack::Sta
     Ok(None)
 }
 
-/// What was in the log and not heard yet, bundle by bundle, without what is poison.
-fn due(tail: &Tail) -> Vec<Vec<Command>> {
-    let bypassed = |at: u64, command: &Command| {
-        let module = command.module().map(u32::from);
-        tail.bypasses.iter().any(|it| it.block == at && Some(it.part) == module)
-    };
+/// What was in the log and not heard yet.
+#[derive(Debug, PartialEq, Eq)]
+enum Due {
+    /// Commands that belong together, for this block.
+    Bundle(u64, Vec<Payload>),
+    /// A part that goes out of the signal.
+    Bypass(u32),
+}
+
+/// What is due, in order, without what is poison.
+fn due(tail: &Tail) -> Vec<Due> {
     let late = tail.bypasses.iter().filter(|bypass| bypass.block >= tail.block);
-    let modules = late.filter_map(|bypass| u16::try_from(bypass.part).ok());
-    let mut bundles: Vec<Vec<Command>> =
-        modules.map(|module| vec![Command::now(Action::Bypass { module })]).collect();
-    let mut bundle = Vec::new();
+    let mut late: Vec<Bypass> = late.copied().collect();
+    late.sort_by_key(|bypass| bypass.block);
+    let mut late = late.into_iter().peekable();
+    let (mut due, mut bundle) = (Vec::new(), Vec::new());
     for logged in tail.commands.iter().filter(|command| command.block >= tail.block) {
+        // Behind the commands of its block.
+        while let Some(bypass) = late.next_if(|bypass| bypass.block < logged.block) {
+            due.push(Due::Bypass(bypass.part));
+        }
         if logged.kind == COMMAND
             && !tail.quarantined.contains(&logged.number)
-            && let Ok(command) = Command::decode(&logged.payload)
-            && !bypassed(logged.block, &command)
+            && Command::decode(&logged.payload).is_ok()
         {
-            bundle.push(command);
+            bundle.push(logged.payload);
         }
         // One that the end of the file has cut is left out.
         if logged.more == 0 && !bundle.is_empty() {
-            bundles.push(std::mem::take(&mut bundle));
+            due.push(Due::Bundle(logged.block, std::mem::take(&mut bundle)));
         }
     }
-    bundles
+    due.extend(late.map(|bypass| Due::Bypass(bypass.part)));
+    due
+}
+
+impl Due {
+    /// What is to be sent, as it stands then.
+    fn payloads(self, tail: &Tail, standing: &Standing) -> Vec<Payload> {
+        match self {
+            Self::Bundle(block, mut bundle) => {
+                let out = |payload: &Payload| {
+                    let now = tail.bypasses.iter().filter(|bypass| bypass.block == block);
+                    now.into_iter().any(|bypass| standing.is_for(payload, bypass.part))
+                };
+                bundle.retain(|payload| !out(payload));
+                bundle
+            }
+            // A part of what is faded from has no address; it is met again, and judged again.
+            Self::Bypass(part) if (part as usize) < standing.plan.modules().len() => {
+                let bypass = Action::Bypass { module: part as u16 };
+                vec![Command::now(bypass).encode_for(standing.edition)]
+            }
+            Self::Bypass(_) => Vec::new(),
+        }
+    }
 }
 
 /// The closing fade, which no sender can ask for.
@@ -163,15 +245,20 @@ mod tests {
     use std::path::{Path, PathBuf};
 
     use proptest::prelude::*;
-    use segue_rack::{Action, Command, Patch, Plan, Setup};
-    use segue_sys::hash;
+    use segue_lockstep::memory::inbox::Inbox;
+    use segue_lockstep::memory::plans::Plans;
+    use segue_rack::{Action, Command, Patch, Performer, Plan, Setup};
+    use segue_sys::{Region, hash};
 
-    use super::{due, replay};
+    use super::{Due, Standing, due, replay};
+    use crate::control::mirror::Mirror;
     use crate::exit::Exit;
     use crate::files::journal::{self, Bypass, Checkpoint, Hashes, Header, JournalWriter, Mark};
     use crate::files::journal::{JournalReader, Record, Tail};
     use crate::offline::build;
+    use crate::offline::editions::Written;
     use crate::offline::player::{COMMAND, Player};
+    use crate::osc::address::Topic;
 
     const PATCH: &str = "segue = 1\n[osc]\ntype = \"osc\"\nshape = \"saw\"\n\
                          [env]\ntype = \"adsr\"\nin = \"osc\"\n[out]\nin = \"env\"\n";
@@ -201,7 +288,8 @@ mod tests {
                 state_bytes: SETUP.state_bytes as u64,
                 title: String::new(),
                 patch: PATCH.to_owned(),
-                plan: plan.to_bytes(),
+                began_with: plan.music(),
+                editions: vec![(0, plan.to_bytes())],
                 start_block: 0,
             };
             let folder = tempfile::tempdir().unwrap();
@@ -303,6 +391,13 @@ mod tests {
         journal::Command { number, block, kind: COMMAND, payload, origin: 5, more }
     }
 
+    fn bundle(due: &Due) -> &[[u64; 4]] {
+        match due {
+            Due::Bundle(_, bundle) => bundle,
+            Due::Bypass(_) => &[],
+        }
+    }
+
     #[test]
     fn what_is_whole_is_gone_on_with_and_what_was_due_with_it() {
         let show = Show::new();
@@ -313,8 +408,8 @@ mod tests {
         let first = tail.commands.iter().find(|command| command.block >= block).unwrap();
         assert_eq!(tail.cursor, first.number);
         let due = due(&tail);
-        assert!(due.iter().all(|bundle| bundle.len() == 3), "whole bundles: {due:?}");
-        assert_eq!(due.concat()[0], Command::decode(&first.payload).unwrap());
+        assert!(due.iter().all(|due| bundle(due).len() == 3), "whole bundles: {due:?}");
+        assert_eq!(bundle(&due[0])[0], first.payload);
     }
 
     #[test]
@@ -370,6 +465,175 @@ mod tests {
         assert_ne!(state, after);
     }
 
+    /// Goes over to another patch at blocks 40 and 80, each time for thirty blocks.
+    struct Edited {
+        folder: tempfile::TempDir,
+        plans: Vec<Plan>,
+        log: Vec<(u64, [u64; 4])>,
+    }
+
+    impl Edited {
+        fn new() -> Self {
+            let texts = [100, 200, 300].map(|freq| {
+                format!(
+                    "segue = 1\n[osc]\ntype = \"osc\"\nshape = \"saw\"\nfreq = {freq}\n\
+                     [out]\nin = \"osc\"\n"
+                )
+            });
+            let compile = |text| Plan::compile(&Patch::parse(text).unwrap(), &SETUP).unwrap();
+            let plans: Vec<Plan> = texts.iter().map(|text| compile(text)).collect();
+            let mut log = Vec::new();
+            for block in 0..BLOCKS {
+                let now = (block / 40) as u32;
+                let edition = if block % 40 == 0 { now.saturating_sub(1) } else { now };
+                let value = 50.0 + (block * 13 % 900) as f32;
+                let set = Action::Set { module: 0, param: 1, value, ramp_frames: 32 };
+                log.push((block, Command::now(set).encode_for(edition)));
+                if block % 40 == 0 && block > 0 {
+                    let check = plans[now as usize].hash() as u32;
+                    let adopt = Action::Adopt { edition: now, check, fade_frames: 30 * 64 };
+                    log.push((block, Command::now(adopt).encode_for(edition)));
+                }
+            }
+            Self { folder: tempfile::tempdir().unwrap(), plans, log }
+        }
+
+        fn logged(&self, at: usize) -> journal::Command {
+            let (block, payload) = self.log[at];
+            let number = at as u64;
+            journal::Command { number, block, kind: COMMAND, payload, origin: 5, more: 0 }
+        }
+
+        /// All of the show, with what is in the log from `known` on done at once there.
+        fn player(&self, known: u64) -> Player {
+            let mut player = Player::new(&self.plans[0], &SETUP).unwrap();
+            for (edition, plan) in self.plans.iter().enumerate() {
+                player.learn(edition as u32, plan.clone());
+            }
+            for at in 0..self.log.len() {
+                let logged = self.logged(at);
+                // The log was that far ahead when the last block was heard.
+                if logged.block < known - 1 + LEAD {
+                    let block = logged.block.min(known);
+                    player.push(journal::Command { block, ..logged });
+                }
+            }
+            player
+        }
+
+        /// Its journal when so many blocks were heard.
+        fn journal(&self, known: u64) -> (PathBuf, Header) {
+            let header = Header {
+                build: build::VERSION.to_owned(),
+                layout: build::layout(),
+                rate: SETUP.rate,
+                channels: SETUP.channels,
+                state_bytes: SETUP.state_bytes as u64,
+                title: "edited".to_owned(),
+                patch: self.plans[0].source().to_owned(),
+                began_with: self.plans[0].music(),
+                editions: vec![(0, self.plans[0].to_bytes())],
+                start_block: 0,
+            };
+            let path = self.folder.path().join(format!("{known}.journal"));
+            let mut writer = JournalWriter::create(&path, &header).unwrap();
+            let (mut player, mut logged) = (self.player(known), 0);
+            for block in 0..known {
+                while logged < self.log.len() && self.log[logged].0 < block + LEAD {
+                    let record = self.logged(logged);
+                    if let Some(edition) = crate::offline::editions::adopted(&record.payload) {
+                        let plan = &self.plans[edition as usize];
+                        writer.push(&Record::Plan(journal::Plan {
+                            edition,
+                            base: Some(edition - 1),
+                            patch: plan.source().to_owned(),
+                            bytes: plan.to_bytes(),
+                        }));
+                    }
+                    writer.push(&Record::Command(record));
+                    logged += 1;
+                }
+                let mut hashes = Hashes::new(block);
+                hashes.push(player.render().1);
+                writer.push(&Record::Hashes(hashes));
+                let next = block + 1;
+                if next % 16 == 0 && next < known {
+                    let cursor = self.log.iter().take_while(|(at, _)| *at < next).count();
+                    let state = player.state();
+                    writer.push(&Record::Checkpoint(Checkpoint::new(next, cursor as u64, state)));
+                }
+            }
+            writer.flush().unwrap();
+            (path, header)
+        }
+    }
+
+    /// Killed before, within and behind the fades, also with an edit that was due: what a worker of
+    /// the next engine finds in its regions sounds as the show would have.
+    #[test]
+    fn an_edited_show_is_gone_on_with_also_within_a_fade() {
+        let show = Edited::new();
+        let cases = [
+            (30, vec![0], 0),
+            (38, vec![0], 1),
+            (45, vec![0, 1], 1),
+            (75, vec![1], 1),
+            (78, vec![1], 2),
+            (99, vec![1, 2], 2),
+            (118, vec![2], 2),
+        ];
+        for (known, offered, newest) in cases {
+            let (path, header) = show.journal(known);
+            let (tail, mut player) = super::read(&SETUP, &path, &header).unwrap();
+            assert_eq!(tail.block, known);
+            let state = player.state().to_vec();
+            let next = super::header_from(&mut player, known, header);
+            let editions: Vec<u32> = next.editions.iter().map(|(edition, _)| *edition).collect();
+            assert_eq!(editions, offered, "at {known}");
+            let last = *editions.last().unwrap() as usize;
+            assert_eq!((&*next.patch, &*next.title), (show.plans[last].source(), "edited"));
+            assert_eq!((next.began_with, next.start_block), (show.plans[0].music(), known));
+
+            let plans = Plans::new(Region::heap(Plans::words())).unwrap();
+            let inbox = Inbox::new(Region::heap(Inbox::words())).unwrap();
+            super::offer_all(&plans, &next).unwrap();
+            let mut standing = Standing::of_player(&player);
+            assert_eq!(super::send_due(&plans, &inbox, &tail, &mut standing).unwrap(), 0);
+            assert_eq!(plans.first(), Some(offered[0].into()));
+            assert_eq!((standing.edition, plans.newest()), (newest, Some(newest.into())));
+
+            let first = plans.first().unwrap() as u32;
+            let mut worker = Performer::new(Written(plans), first, &SETUP).unwrap();
+            worker.restore(&state).unwrap();
+            (0..inbox.head()).for_each(|at| worker.apply(&inbox.take(at).unwrap().payload));
+            let mut reference = show.player(known);
+            while reference.block() < known {
+                reference.render();
+            }
+            let mut samples = [0.0; 64];
+            for block in known..known + 50 {
+                worker.render(&mut samples, &mut |_| {});
+                assert!(samples == *reference.render().0, "block {block} after {known}");
+            }
+            assert_eq!(worker.edition(), newest);
+            let mirror = Mirror::of_rack(worker.plan(), worker.rack());
+            let knob = Topic::Param { module: 0, param: 1 };
+            assert_eq!(standing.mirror.value(knob), mirror.value(knob), "after {known}");
+        }
+    }
+
+    #[test]
+    fn a_patch_is_that_of_a_show_when_it_began_with_it_or_has_become_it() {
+        let show = Edited::new();
+        let (path, header) = show.journal(60);
+        let read = super::read(&SETUP, &path, &header);
+        let [first, now, other] = [0, 1, 2].map(|at| super::is_of(&header, &read, &show.plans[at]));
+        assert!(first && now && !other);
+        let remark = format!("# the same\n{}", show.plans[0].source());
+        let same = Plan::compile(&Patch::parse(&remark).unwrap(), &SETUP).unwrap();
+        assert!(super::is_of(&header, &read, &same), "remarks are no music");
+    }
+
     proptest! {
         #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
 
@@ -395,7 +659,7 @@ mod tests {
                     Ok((block, state, tail)) => {
                         prop_assert_eq!(Some(block), known);
                         prop_assert_eq!(state, show.states[block as usize]);
-                        prop_assert!(due(&tail).iter().all(|bundle| bundle.len() <= 3));
+                        prop_assert!(due(&tail).iter().all(|due| bundle(due).len() <= 3));
                     }
                     Err(exit) => {
                         prop_assert_eq!(exit, Exit::BadInput);

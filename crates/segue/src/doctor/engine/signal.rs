@@ -5,7 +5,7 @@
 
 use segue_lockstep::snapshot::Snapshot;
 use segue_lockstep::{BLOCK_FRAMES, Shape};
-use segue_rack::{Plan, Rack};
+use segue_rack::{Library, Performer};
 
 use crate::client::report;
 use crate::doctor::finding::Finding;
@@ -48,12 +48,13 @@ impl Signal {
     /// The signal of the engine a snapshot was taken of; none before its first checkpoint.
     pub(crate) fn of(snapshot: &Snapshot, shape: &Shape) -> Option<Self> {
         snapshot.state.as_ref()?;
-        let (plan, mut rack) = report::panel(snapshot, shape)?;
-        Some(Self::listen(&plan, &mut rack, shape.channels))
+        let mut panel = report::panel(snapshot, shape)?;
+        Some(Self::listen(&mut panel, shape.channels))
     }
 
-    fn listen(plan: &Plan, rack: &mut Rack, channels: usize) -> Self {
-        let parts = plan.modules().iter().zip(0_u16..);
+    fn listen<L: Library>(panel: &mut Performer<L>, channels: usize) -> Self {
+        let rack = panel.rack();
+        let parts = panel.plan().modules().iter().zip(0_u16..);
         let mut modules: Vec<Module> = parts
             .map(|(module, at)| {
                 let params = module.spec().params.iter().zip(0_u16..);
@@ -74,9 +75,9 @@ impl Signal {
         let master = rack.master();
         let mut out = vec![0.0; BLOCK_FRAMES * channels];
         for _ in 0..BLOCKS {
-            rack.render(&mut out, &mut |_| {});
+            panel.render(&mut out, &mut |_| {});
             for (module, at) in modules.iter_mut().zip(0_u16..) {
-                module.peak = module.peak.max(rack.peak(at).unwrap_or(0.0));
+                module.peak = module.peak.max(panel.rack().peak(at).unwrap_or(0.0));
             }
         }
         Self { modules, master }
@@ -145,7 +146,9 @@ impl Signal {
 
 #[cfg(test)]
 mod tests {
-    use segue_rack::{Action, Command, Patch, Plan, Rack, Setup};
+    use std::collections::BTreeMap;
+
+    use segue_rack::{Action, Command, Patch, Performer, Plan, Setup};
 
     use super::Signal;
     use crate::doctor::finding::Finding;
@@ -154,10 +157,12 @@ mod tests {
     fn found(text: &str, commands: impl Fn(&Plan) -> Vec<Action>) -> Vec<Finding> {
         let setup = Setup::default();
         let plan = Plan::compile(&Patch::parse(text).unwrap(), &setup).unwrap();
-        let mut rack = Rack::probed(&plan, &setup).unwrap();
-        commands(&plan).into_iter().for_each(|action| rack.apply(&Command::now(action)));
-        rack.render(&mut [0.0; 128], &mut |_| {});
-        Signal::listen(&plan, &mut rack, 2).judge()
+        let plans = BTreeMap::from([(0, plan.clone())]);
+        let mut panel = Performer::probed(plans, 0, &setup).unwrap();
+        let told = commands(&plan).into_iter().map(Command::now);
+        told.for_each(|command| panel.apply(&command.encode()));
+        panel.render(&mut [0.0; 128], &mut |_| {});
+        Signal::listen(&mut panel, 2).judge()
     }
 
     const FIRST: &str = include_str!("../../../../../patches/first.toml");

@@ -11,7 +11,7 @@ mod writer;
 
 pub(crate) use reader::{Damage, JournalReader, Sequence};
 pub(crate) use record::{
-    Bypass, Checkpoint, Command, Gap, Hashes, Header, JournalError, Mark, Record,
+    Bypass, Checkpoint, Command, Gap, Hashes, Header, JournalError, Mark, Plan, Record,
 };
 pub(crate) use tail::Tail;
 pub(crate) use writer::JournalWriter;

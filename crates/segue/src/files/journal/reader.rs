@@ -106,7 +106,7 @@ impl JournalReader {
             Record::Checkpoint(checkpoint) => checkpoint.block,
             Record::Mark(mark) => mark.block,
             Record::Gap(gap) => gap.from_block,
-            Record::Quarantine(_) | Record::Bypass(_) => self.block,
+            Record::Quarantine(_) | Record::Bypass(_) | Record::Plan(_) => self.block,
             Record::End(blocks) => *blocks,
             Record::Concealed(block) => block.saturating_add(1),
         };

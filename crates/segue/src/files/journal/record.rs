@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize, Serializer, de::DeserializeOwned};
 /// First bytes of every journal.
 pub(crate) const MAGIC: [u8; 12] = *b"segue-show\r\n";
 /// Format of the records. Another format is refused.
-pub(crate) const FORMAT: u32 = 2;
+pub(crate) const FORMAT: u32 = 3;
 /// Bytes before the first record.
 pub(crate) const PRELUDE_BYTES: usize = MAGIC.len() + 4;
 /// Bytes before the payload of a record.
@@ -31,12 +31,29 @@ pub(crate) struct Header {
     pub(crate) state_bytes: u64,
     /// Name of the patch, as the user called it.
     pub(crate) title: String,
-    /// Text of the patch; empty where it was not known any more when the journal began.
+    /// Text of the patch as it was when the journal began; empty for a show without one.
     pub(crate) patch: String,
-    /// The plan it was compiled to.
-    pub(crate) plan: Vec<u8>,
+    /// The number of the plan with which the show began, as [`segue_rack::Plan::hash`] gives it:
+    /// what was asked for when the engine was started, whatever was edited since.
+    pub(crate) began_with: u64,
+    /// Edition and plan of what the first state needs: one, or two where one fades into the
+    /// other. The last is the one in force.
+    pub(crate) editions: Vec<(u32, Vec<u8>)>,
     /// First block; a checkpoint follows at once if it is not 0.
     pub(crate) start_block: u64,
+}
+
+/// A plan that the commands after it may go over to, or that the state after it needs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Plan {
+    /// Its edition.
+    pub(crate) edition: u32,
+    /// The edition it follows; none where that is not known any more.
+    pub(crate) base: Option<u32>,
+    /// Text of the patch it was compiled from: another build compiles it again.
+    pub(crate) patch: String,
+    /// The plan.
+    pub(crate) bytes: Vec<u8>,
 }
 
 /// One record of the command log, whatever its kind: command, verdict, bypass or mark.
@@ -207,6 +224,8 @@ pub(crate) enum Record {
     End(u64),
     /// Nobody had this block when it was due: what was heard was made up.
     Concealed(u64),
+    /// What may be gone over to.
+    Plan(Plan),
 }
 
 pub(crate) const HEADER_KIND: u32 = 1;
@@ -225,6 +244,7 @@ impl Record {
             Self::End(it) => frame_into(8, it, bytes),
             Self::Concealed(it) => frame_into(9, it, bytes),
             Self::Bypass(it) => frame_into(10, it, bytes),
+            Self::Plan(it) => frame_into(11, it, bytes),
         }
     }
 
@@ -248,6 +268,7 @@ impl Record {
             8 => Self::End(decode(payload)?),
             9 => Self::Concealed(decode(payload)?),
             10 => Self::Bypass(decode(payload)?),
+            11 => Self::Plan(decode(payload)?),
             _ => return None,
         })
     }

@@ -8,7 +8,7 @@
 use std::path::Path;
 
 use super::reader::{Damage, JournalReader, Sequence};
-use super::record::{Bypass, Checkpoint, Command, Hashes, JournalError, Record};
+use super::record::{Bypass, Checkpoint, Command, Hashes, JournalError, Plan, Record};
 
 /// Blocks by which the hashes may jump: what was heard is known for all but the thirty seconds
 /// of the tap, and no device goes faster than the largest rate.
@@ -41,6 +41,8 @@ pub(crate) struct Tail {
     pub(crate) quarantined: Vec<u64>,
     /// Modules that were taken out.
     pub(crate) bypasses: Vec<Bypass>,
+    /// Plans that were gone over to, or may be.
+    pub(crate) plans: Vec<Plan>,
     /// Blocks since, and their hashes.
     pub(crate) hashes: Vec<(u64, u64)>,
     /// The block with which the show is gone on with.
@@ -90,6 +92,7 @@ struct Scan {
     sequence: Sequence,
     quarantined: Vec<u64>,
     bypasses: Vec<Bypass>,
+    plans: Vec<Plan>,
     ceiling: u64,
 }
 
@@ -105,6 +108,7 @@ impl Scan {
             sequence: Sequence::new(start_block),
             quarantined: Vec::new(),
             bypasses: Vec::new(),
+            plans: Vec::new(),
             ceiling,
         }
     }
@@ -131,6 +135,7 @@ impl Scan {
             }
             Record::Quarantine(number) => self.quarantined.push(number),
             Record::Bypass(bypass) => self.bypasses.push(bypass),
+            Record::Plan(plan) => self.plans.push(plan),
             Record::Checkpoint(_) | Record::Mark(_) | Record::End(_) => {}
         }
         Ok(())
@@ -209,7 +214,7 @@ impl Scan {
         let cursor = from + before as u64;
         hashes.retain(|(at, _)| *at < block);
         commands.retain(|command| faded.is_none_or(|(number, _)| command.number != number));
-        let Self { quarantined, bypasses, .. } = self;
-        Some(Tail { base, commands, quarantined, bypasses, hashes, block, cursor, damage })
+        let Self { quarantined, bypasses, plans, .. } = self;
+        Some(Tail { base, commands, quarantined, bypasses, plans, hashes, block, cursor, damage })
     }
 }

@@ -127,7 +127,9 @@ mod tests {
     use std::fs;
     use std::path::Path;
 
-    use super::super::{Bypass, Checkpoint, Command, Damage, Gap, Hashes, Header, Mark, Record};
+    use super::super::{
+        Bypass, Checkpoint, Command, Damage, Gap, Hashes, Header, Mark, Plan, Record,
+    };
     use super::{JournalReader, JournalWriter};
 
     fn header() -> Header {
@@ -139,7 +141,8 @@ mod tests {
             state_bytes: 1 << 20,
             title: "first".to_owned(),
             patch: "segue = 1\n".to_owned(),
-            plan: vec![1, 2, 3],
+            began_with: 11,
+            editions: vec![(4, vec![1, 2, 3]), (5, vec![])],
             start_block: 0,
         }
     }
@@ -162,6 +165,12 @@ mod tests {
             Record::Quarantine(9),
             Record::Bypass(Bypass { part: 3, block: 9 }),
             Record::Concealed(44),
+            Record::Plan(Plan {
+                edition: u32::MAX,
+                base: Some(3),
+                patch: "segue = 1\n".to_owned(),
+                bytes: vec![9; 300],
+            }),
             Record::End(50),
         ]
     }
