@@ -191,7 +191,9 @@ impl Mirror {
 
 #[cfg(test)]
 mod tests {
-    use segue_rack::{AGENDA_CAPACITY, Action, Command, Plan, Setup};
+    use std::collections::BTreeMap;
+
+    use segue_rack::{AGENDA_CAPACITY, Action, Command, Patch, Performer, Plan, Setup};
 
     use super::{Mirror, Topic};
 
@@ -225,5 +227,73 @@ mod tests {
         assert!(mirror.has_room(AGENDA_CAPACITY));
         mirror.advance(1000);
         assert_eq!(mirror.value(Topic::MasterMute), Some(0.0));
+    }
+
+    const BEFORE: &str = "segue = 1\n\
+        [gone]\ntype = \"osc\"\n\
+        [wave]\ntype = \"osc\"\nfreq = 100\nwidth = 0.5\n\
+        [env]\ntype = \"adsr\"\nin = \"wave + gone\"\n\
+        [other]\ntype = \"lfo\"\n\
+        [out]\nin = \"env\"\n";
+    const AFTER: &str = "segue = 1\n\
+        [env]\ntype = \"adsr\"\nin = \"wave\"\n\
+        [wave]\ntype = \"osc\"\nfreq = 200\nwidth = 0.5\n\
+        [other]\ntype = \"osc\"\n\
+        [new]\ntype = \"vca\"\nin = \"env + other\"\n\
+        [out]\nin = \"new\"\n";
+
+    /// What a control that comes back finds in the rack is what this one says.
+    #[test]
+    fn after_an_edit_it_stands_where_the_rack_stands() {
+        let [before, after] = [BEFORE, AFTER]
+            .map(|text| Plan::compile(&Patch::parse(text).unwrap(), &Setup::default()).unwrap());
+        let plans = BTreeMap::from([(0, before.clone()), (1, after.clone())]);
+        let mut performer = Performer::new(plans, 0, &Setup::default()).unwrap();
+        let mut mirror = Mirror::new(&before);
+        let module = |id: &str| before.module(id).unwrap();
+        let (wave, width) = (module("wave"), before.param(module("wave"), "width").unwrap());
+        let set = |param, value| Action::Set { module: wave, param, value, ramp_frames: 0 };
+        let gate = |level| Action::Gate { module: module("env"), level };
+        let freq = before.param(wave, "freq").unwrap();
+        let other = Action::Set { module: module("other"), param: 1, value: 3.0, ramp_frames: 0 };
+        for command in [
+            Command::now(set(freq, 300.0)),
+            Command::now(set(width, 0.25)),
+            Command::now(gate(0.75)),
+            Command::now(Action::MasterGain { gain: 0.5, ramp_frames: 0 }),
+            Command::at(6400, gate(0.0)),
+            Command::at(6400, set(width, 0.125)),
+            Command::at(6400, Action::Set { module: 0, param: freq, value: 50.0, ramp_frames: 0 }),
+            // What is of another type now is another module.
+            Command::at(6400, other),
+        ] {
+            performer.apply(&command.encode());
+            mirror.submit(command, 0);
+        }
+        performer.render(&mut [0.0; 128], &mut |_| {});
+        let check = after.hash() as u32;
+        performer
+            .apply(&Command::now(Action::Adopt { edition: 1, check, fade_frames: 0 }).encode());
+        mirror.adopt(&before, &after);
+        let value = |mirror: &Mirror, id: &str, name: &str| {
+            let module = after.module(id).unwrap();
+            mirror.value(Topic::Param { module, param: after.param(module, name).unwrap() })
+        };
+        assert_eq!(value(&mirror, "wave", "freq"), Some(200.0), "the patch says otherwise now");
+        assert_eq!(value(&mirror, "wave", "width"), Some(0.25), "it stays as it was set");
+        for frame in [64, 6400] {
+            while performer.rack().block() * 64 <= frame {
+                performer.render(&mut [0.0; 128], &mut |_| {});
+            }
+            mirror.advance(frame);
+            let mut found = Mirror::of_rack(&after, performer.rack());
+            found.advance(frame);
+            assert_eq!(mirror.params, found.params, "at {frame}");
+            assert_eq!(mirror.gates, found.gates, "at {frame}");
+            assert_eq!(mirror.pending.len(), found.pending.len(), "at {frame}");
+            assert_eq!(mirror.master_gain, found.master_gain);
+        }
+        assert_eq!(mirror.value(Topic::Gate { module: after.module("env").unwrap() }), Some(0.0));
+        assert_eq!(value(&mirror, "wave", "width"), Some(0.125));
     }
 }

@@ -366,19 +366,19 @@ mod tests {
     use std::process::ExitCode;
 
     use clap::Parser;
-    use segue_rack::{Plan, Setup};
+    use segue_rack::{Action, Command, Plan, Setup};
 
     use super::{Player, build, patch};
     use crate::cli::{Cli, Verb};
     use crate::exit::Exit;
-    use crate::files::journal::{Checkpoint, Gap, Hashes, Header, JournalWriter, Record};
+    use crate::files::journal::{self, Checkpoint, Gap, Hashes, Header, JournalWriter, Record};
+    use crate::offline::player::COMMAND;
 
     const PATCH: &str = "segue = 1\n[osc]\ntype = \"osc\"\n[out]\nin = \"osc * 0.5\"\n";
 
-    /// A journal of forty blocks, whose block 33 another build heard otherwise.
-    fn journal(path: &Path, build: &str, start_block: u64, plan: Vec<u8>) -> JournalWriter {
+    fn header(build: &str, start_block: u64, plan: Vec<u8>) -> Header {
         let setup = Setup::default();
-        let header = Header {
+        Header {
             build: build.to_owned(),
             layout: build::layout(),
             rate: setup.rate,
@@ -389,8 +389,13 @@ mod tests {
             began_with: 0,
             editions: vec![(0, plan)],
             start_block,
-        };
-        let mut writer = JournalWriter::create(path, &header).unwrap();
+        }
+    }
+
+    /// A journal of forty blocks, whose block 33 another build heard otherwise.
+    fn journal(path: &Path, build: &str, start_block: u64, plan: Vec<u8>) -> JournalWriter {
+        let setup = Setup::default();
+        let mut writer = JournalWriter::create(path, &header(build, start_block, plan)).unwrap();
         let plan = patch::compile("patch", PATCH, &setup).unwrap();
         let mut player = Player::new(&plan, &setup).unwrap();
         let mut hashes = Hashes::new(0);
@@ -442,6 +447,42 @@ mod tests {
         journal(&path, "0.0.9", 16, vec![]).flush().unwrap();
         let refused = render(folder.path(), &["--other-build"]).unwrap_err();
         assert!(refused.text.contains("begins at block 16"), "{}", refused.text);
+    }
+
+    /// What another build went over to is made anew of its patch, and gone over to where it was.
+    #[test]
+    fn another_builds_edits_are_made_anew_and_replayed() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.journal");
+        let setup = Setup::default();
+        let edited = PATCH.replace("0.5", "0.25");
+        let plans = [PATCH, &edited].map(|text| patch::compile("patch", text, &setup).unwrap());
+        let header = header("0.0.9", 0, vec![9; 40]);
+        let mut player = Player::new(&plans[0], &setup).unwrap();
+        player.learn(1, plans[1].clone());
+        let adopt = |check| Command::now(Action::Adopt { edition: 1, check, fade_frames: 640 });
+        let logged = |payload| journal::Command {
+            number: 0,
+            block: 20,
+            kind: COMMAND,
+            payload,
+            origin: 0,
+            more: 0,
+        };
+        player.push(logged(adopt(plans[1].hash() as u32).encode()));
+        let mut hashes = Hashes::new(0);
+        (0..60).for_each(|_| hashes.push(player.render().1));
+        let mut writer = JournalWriter::create(&path, &header).unwrap();
+        let bytes = vec![8; 40];
+        let plan = journal::Plan { edition: 1, base: Some(0), patch: edited, bytes };
+        writer.push(&Record::Plan(plan));
+        // By the hash that the plan had there.
+        writer.push(&Record::Command(logged(adopt(12_345).encode())));
+        writer.push(&Record::Hashes(hashes));
+        writer.push(&Record::End(60));
+        writer.flush().unwrap();
+        let same = render(folder.path(), &["--other-build"]).unwrap();
+        assert_eq!(format!("{same:?}"), format!("{:?}", ExitCode::SUCCESS));
     }
 
     /// What is of this build needs no request, and the request changes nothing.

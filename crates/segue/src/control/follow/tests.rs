@@ -487,6 +487,26 @@ fn a_successor_finds_the_plan_of_a_record_that_is_not_in_the_journal_yet() {
     assert_eq!(later, [1, 3, 4, 5, 7, 8, 9, 11], "once each");
 }
 
+#[test]
+fn a_journal_that_was_cut_between_a_plan_and_its_record_has_the_plan_once() {
+    let mut show = Show::new();
+    let (mut follower, mut _news) = show.follower(u64::MAX);
+    show.play(30, 2);
+    show.adopt(&edited(300), 800);
+    show.play(7, 2);
+    follow_all(&mut follower);
+    drop(follower);
+    let path = show.path("show.journal");
+    let mut reader = JournalReader::open(&path).unwrap();
+    while !matches!(reader.next(), Ok(Some(journal::Record::Plan(_)))) {}
+    let file = std::fs::OpenOptions::new().write(true).open(&path).unwrap();
+    file.set_len(reader.offset()).unwrap();
+    (follower, _news) = show.successor();
+    end(follower);
+    assert_eq!(bytes(&show.rendered(&path)), bytes(&show.path("live.wav")));
+    assert_eq!(editions_in(&path), (vec![0], vec![1]));
+}
+
 /// A part of a journal that begins within a fade has both plans, and needs nothing from the parts
 /// before it.
 #[test]

@@ -94,7 +94,9 @@ impl Standing {
     pub(super) fn tell(&mut self, payload: &Payload, frame: u64, plans: &Written) {
         let Ok(command) = Command::decode(payload) else { return };
         if let Action::Adopt { edition, check, .. } = command.action {
-            let plan = plans.of(edition).filter(|plan| plan.hash() as u32 == check);
+            // As the workers take it: forward, and only to what was meant.
+            let plan = plans.of(edition).filter(|_| edition > self.edition);
+            let plan = plan.filter(|plan| plan.hash() as u32 == check);
             if let Some(plan) = plan {
                 self.mirror.adopt(&self.plan, &plan);
                 (self.edition, self.plan) = (edition, plan);
@@ -102,5 +104,52 @@ impl Standing {
         } else if command.module().is_none() || Command::edition_of(payload) == self.edition {
             self.mirror.submit(command, frame);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use segue_lockstep::memory::plans::Plans;
+    use segue_rack::{Action, Command, Patch, Plan, Setup};
+    use segue_sys::Region;
+
+    use super::Standing;
+    use crate::offline::editions::Written;
+    use crate::osc::address::Topic;
+
+    fn plan(freq: u32) -> Plan {
+        let text =
+            format!("segue = 1\n[osc]\ntype = \"osc\"\nfreq = {freq}\n[out]\nin = \"osc\"\n");
+        Plan::compile(&Patch::parse(&text).unwrap(), &Setup::default()).unwrap()
+    }
+
+    #[test]
+    fn a_plan_plays_when_the_log_has_gone_over_to_it_and_not_when_it_was_written() {
+        let plans = Plans::new(Region::heap(Plans::words())).unwrap();
+        let editions = [plan(100), plan(200), plan(300)];
+        for (edition, plan) in (0_u64..).zip(&editions) {
+            plans.write(edition, edition.checked_sub(1), &plan.to_bytes()).unwrap();
+        }
+        let plans = Written(plans);
+        let mut standing = Standing::first(&plans).unwrap();
+        assert_eq!(standing.edition, 0);
+        let param = editions[0].param(0, "freq").unwrap();
+        let knob = |standing: &Standing| standing.mirror.value(Topic::Param { module: 0, param });
+        let set = |value| Command::now(Action::Set { module: 0, param, value, ramp_frames: 0 });
+        let adopt = |edition: u32, check| {
+            Command::now(Action::Adopt { edition, check, fade_frames: 0 }).encode()
+        };
+        standing.tell(&set(150.0).encode(), 0, &plans);
+        standing.tell(&adopt(1, !0), 0, &plans);
+        assert_eq!((standing.edition, knob(&standing)), (0, Some(150.0)), "another plan is meant");
+        standing.tell(&adopt(1, editions[1].hash() as u32), 0, &plans);
+        assert_eq!((standing.edition, knob(&standing)), (1, Some(200.0)));
+        standing.tell(&set(150.0).encode_for(0), 0, &plans);
+        assert_eq!(knob(&standing), Some(200.0), "of an edition that plays no more");
+        standing.tell(&set(150.0).encode_for(1), 0, &plans);
+        assert_eq!(knob(&standing), Some(150.0));
+        standing.tell(&adopt(0, editions[0].hash() as u32), 0, &plans);
+        assert_eq!(standing.edition, 1, "there is no way back");
+        assert_eq!(standing.plan.hash(), editions[1].hash());
     }
 }
