@@ -247,18 +247,20 @@ fn hold(socket: &Seqpacket) {
 #[cfg(test)]
 mod tests {
     use segue_lockstep::memory::checkpoint::Mark;
-    use segue_lockstep::memory::orders::Found;
+    use segue_lockstep::memory::orders::{Found, Record};
     use segue_lockstep::memory::origin::Origin;
     use segue_lockstep::memory::plans::{PLANS_KEPT, Plans};
     use segue_lockstep::memory::slot::Phase;
+    use segue_lockstep::memory::verdicts::Verdict;
     use segue_lockstep::playout::{self, Pace, Playout};
     use segue_lockstep::worker::{Parts, Step, Worker};
     use segue_lockstep::{Instrument, Shape};
-    use segue_rack::{Action, Command, Patch, Performer, Plan, Setup};
+    use segue_rack::{Action, Patch, Plan, Setup};
     use segue_sys::Region;
 
     use super::{Loaded, Loads, Played, Preparer, load};
-    use crate::offline::editions::Written;
+    use crate::files::journal::{Bypass, Command};
+    use crate::offline::player::{COMMAND, Player};
 
     const SHAPE: Shape = Shape { slots: 3, channels: 1, rate: 8000, state_words: 1 << 16 };
     const SETUP: Setup = Setup { rate: 8000, channels: 1, state_bytes: 8 << 16 };
@@ -277,8 +279,8 @@ mod tests {
         parts: playout::Parts,
         playout: Playout,
         guests: Vec<(Worker<Played>, Preparer)>,
-        /// Played by hand what the others play.
-        reference: Performer<Written>,
+        /// Plays by hand what the others play, as a journal is rendered.
+        reference: Player,
         /// The next record of the log for it.
         record: u64,
     }
@@ -289,13 +291,12 @@ mod tests {
             plans.write(0, None, &plan(0).to_bytes()).unwrap();
             let parts = playout::Parts::on_heap(&SHAPE).unwrap();
             let pace = Pace { lead: 1, freewheel: true, period: 64 };
-            let reference = Performer::new(Written(plans.clone()), 0, &SETUP).unwrap();
             let mut engine = Self {
                 loads: Loads { plans, origin: None },
                 playout: Playout::new(SHAPE, parts.clone(), pace),
                 parts,
                 guests: Vec::new(),
-                reference,
+                reference: Player::new(&plan(0), &SETUP).unwrap(),
                 record: 0,
             };
             (0..slots).for_each(|_| engine.sit());
@@ -334,12 +335,13 @@ mod tests {
                 while let Found::Record(record) = self.parts.orders.record(self.record)
                     && record.block == block
                 {
-                    self.reference.apply(&record.payload);
+                    let Record { payload, more, .. } = record;
+                    let (number, kind) = (self.record, COMMAND);
+                    let command = Command { number, block, kind, payload, origin: 1, more };
+                    self.reference.push(command);
                     self.record += 1;
                 }
-                self.reference.render(&mut samples, &mut |_| {});
-                let mut words = [0; 32];
-                let hash = segue_lockstep::memory::block::pack(&samples, &mut words);
+                let (_, hash) = self.reference.render();
                 for (slot, place) in self.parts.slots.iter().enumerate().take(self.guests.len()) {
                     let mut entry = vec![0; place.entry_words()];
                     let found = place.read(block, 1, &mut entry).map(|facts| facts.hash);
@@ -349,12 +351,13 @@ mod tests {
             }
         }
 
-        fn write(&self, edition: u64) -> [u64; 4] {
+        fn write(&mut self, edition: u64) -> [u64; 4] {
             let next = plan(edition);
+            self.reference.learn(edition as u32, next.clone());
             self.loads.plans.write(edition, Some(edition - 1), &next.to_bytes()).unwrap();
             let check = next.hash() as u32;
             let adopt = Action::Adopt { edition: edition as u32, check, fade_frames: 64 * 40 };
-            Command::now(adopt).encode_for(edition as u32 - 1)
+            segue_rack::Command::now(adopt).encode_for(edition as u32 - 1)
         }
 
         fn prepared(&mut self, slot: usize) -> Option<u64> {
@@ -374,7 +377,7 @@ mod tests {
         engine.tell(adopt);
         engine.play(20);
         let set = Action::Set { module: 0, param: 1, value: 77.0, ramp_frames: 0 };
-        engine.tell(Command::now(set).encode_for(1));
+        engine.tell(segue_rack::Command::now(set).encode_for(1));
         engine.play(1);
         engine.sit();
         assert_eq!(engine.guests[2].0.phase(), Phase::Joining);
@@ -386,6 +389,31 @@ mod tests {
         engine.play(60);
         assert!(engine.guests.iter().all(|(worker, _)| worker.phase() == Phase::Lockstep));
         assert_eq!((engine.reference.edition(), engine.reference.rack().fading()), (2, None));
+    }
+
+    /// The parts of a block are those of the plan that renders it, which a command of the block may
+    /// have gone over to.
+    #[test]
+    fn a_part_that_is_taken_out_where_a_plan_is_gone_over_to_is_one_of_that_plan() {
+        let mut engine = Engine::new(2);
+        engine.play(20);
+        let adopt = engine.write(1);
+        // One plan has two parts, so this is the oscillator of the one that is faded from.
+        for (part, number) in [(2, 1), (0, 2)] {
+            let adopt = if number == 1 { adopt } else { engine.write(number) };
+            let set = Action::Set { module: 0, param: 1, value: 900.0, ramp_frames: 0 };
+            engine.tell(segue_rack::Command::now(set).encode_for(number as u32 - 1));
+            engine.tell(adopt);
+            let block = engine.parts.orders.sealed();
+            let verdict = Verdict::Bypass { part, block };
+            assert!(engine.parts.orders.verdicts().pass(verdict, &engine.parts.slots, |_| 1));
+            engine.reference.bypass(Bypass { part, block });
+            engine.play(4);
+            assert_eq!(engine.reference.edition(), number as u32);
+            let out = number == 2;
+            assert_eq!(engine.reference.rack().is_bypassed(0), out, "edition {number}");
+        }
+        engine.play(60);
     }
 
     #[test]
