@@ -15,6 +15,7 @@ use segue_sys::process::{confine, priority};
 use segue_sys::socket::Seqpacket;
 use segue_sys::{Access, clock, fatal, process};
 
+use super::crossing;
 use super::outcome::Cost;
 use super::program::{self, Block};
 use super::trial::Report;
@@ -57,7 +58,15 @@ fn prove() -> io::Result<()> {
         eprintln!("this prover is not confined: {error}");
     }
     let report = match stand(&plans, &shape, &hello) {
-        Ok(stand) => stand.prove(&slot, hello.budget_ns, hello.passes),
+        Ok(stand) => {
+            let setup = stand.setup;
+            match stand.prove(&slot, hello.budget_ns, hello.passes) {
+                played @ Report::Played { within: true, .. } => {
+                    crossing::cross(&plans, hello.plan, &setup, &slot).unwrap_or(played)
+                }
+                refused => refused,
+            }
+        }
         Err(why) => Report::Unfit(why),
     };
     socket.send(&wire::encode(&report)?, &[])
@@ -74,6 +83,7 @@ fn stand(plans: &Plans, shape: &Shape, hello: &Hello) -> Result<Stand, String> {
     let rack = Rack::new(&plan, &setup).map_err(|error| format!("it cannot play: {error}"))?;
     let samples = vec![0.0; BLOCK_FRAMES * shape.channels];
     Ok(Stand {
+        setup,
         first: rack.state().to_vec(),
         rack,
         program: program::of(&plan),
@@ -84,6 +94,7 @@ fn stand(plans: &Plans, shape: &Shape, hello: &Hello) -> Result<Stand, String> {
 
 /// A rack on trial.
 struct Stand {
+    setup: Setup,
     rack: Rack,
     /// The state it began with.
     first: Vec<u64>,

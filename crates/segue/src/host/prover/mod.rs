@@ -6,6 +6,7 @@
 //! and confined as a worker is; [`trial`] decides what came of it, from what was observed alone.
 
 mod child;
+mod crossing;
 mod outcome;
 mod program;
 mod trial;

@@ -18,6 +18,8 @@ pub(crate) enum Act {
     Lowest,
     /// Every parameter at its highest.
     Highest,
+    /// The way there from the plan that plays.
+    Over,
 }
 
 impl Act {
@@ -27,6 +29,7 @@ impl Act {
             Self::Written => "",
             Self::Lowest => " with every parameter at its lowest",
             Self::Highest => " with every parameter at its highest",
+            Self::Over => " when it is gone over to",
         }
     }
 }
@@ -59,7 +62,8 @@ fn modules(plan: &Plan) -> impl Iterator<Item = (u16, &segue_rack::PlanModule)> 
     named.filter(|(_, module)| !(cfg!(feature = "fault") && module.spec().name == "fault"))
 }
 
-fn gates(plan: &Plan, level: f32) -> Vec<Command> {
+/// Every gate of a plan, and every note there can be.
+pub(super) fn gates(plan: &Plan, level: f32) -> Vec<Command> {
     let gated = modules(plan).filter(|(_, module)| module.spec().has_gate);
     let gates = gated.map(|(module, _)| Action::Gate { module, level });
     // A player with every voice at once costs the most.

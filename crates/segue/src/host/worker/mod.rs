@@ -256,7 +256,7 @@ mod tests {
     use segue_lockstep::worker::{Parts, Step, Worker};
     use segue_lockstep::{Instrument, Shape};
     use segue_rack::{Action, Patch, Plan, Setup};
-    use segue_sys::Region;
+    use segue_sys::{Region, hash};
 
     use super::{Loaded, Loads, Played, Preparer, load};
     use crate::files::journal::{Bypass, Command};
@@ -346,6 +346,11 @@ mod tests {
                     let mut entry = vec![0; place.entry_words()];
                     let found = place.read(block, 1, &mut entry).map(|facts| facts.hash);
                     assert_eq!(found, Some(hash), "block {block} of slot {slot}");
+                    let hashes = place.state_hashes().into_iter().flatten();
+                    for (_, found) in hashes.filter(|(at, _)| *at == block + 1) {
+                        let state = hash::words(block + 1, self.reference.state());
+                        assert_eq!(found, state, "the state behind block {block} of slot {slot}");
+                    }
                 }
                 assert_eq!(self.playout.play(&mut samples), 64);
             }
