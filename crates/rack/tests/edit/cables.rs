@@ -34,6 +34,25 @@ fn connecting_again_changes_the_amount() {
     assert_eq!(again("env", "filter.frequency", Some(text("1oct"))), bent);
 }
 
+#[test]
+fn what_was_connected_twice_is_one_cable_after_it_is_connected_again() {
+    let twice = PATCH.replace("saw * 0.5", "saw * 0.5 + env - saw.out * 2");
+    let line = changed(&twice, |it| it.connect("saw", "filter", Some(&number(3.0))));
+    assert_eq!(line, ["in        = \"saw * 3 + env\""]);
+}
+
+#[test]
+fn what_comes_late_is_a_cable_of_its_own() {
+    let late = PATCH.replace("saw * 0.5", "saw + delayed(saw) * 0.5");
+    let line = changed(&late, |it| it.connect("saw", "filter", Some(&number(3.0))));
+    assert_eq!(line, ["in        = \"saw * 3 + delayed(saw) * 0.5\""]);
+    let line = changed(&late, |it| it.connect("delayed(saw)", "filter", None));
+    assert_eq!(line, ["in        = \"saw + delayed(saw)\""]);
+    let line = changed(&late, |it| it.disconnect("delayed(saw)", "filter"));
+    assert_eq!(line, ["in        = \"saw\""]);
+    assert_eq!(changed(&late, |it| it.disconnect("saw", "filter")), [""; 0]);
+}
+
 /// S33: laying and taking out a cable changes no constant, neither written nor a default.
 #[test]
 fn the_constant_of_a_parameter_stays_whatever_its_cables_do() {

@@ -269,6 +269,10 @@ impl Desk {
                 self.submit(sender, batch);
                 return self.sync(sender, number, &message);
             }
+            Ask::Patch(_) => {
+                let text = "this engine cannot edit a patch while it plays";
+                return self.refuse(sender, &message, &Refusal::new(Code::Forbidden, text));
+            }
             Ask::Record(ask) => return self.errands.push(Errand::Record(sender, ask)),
             Ask::Engine(ask) => return self.errands.push(Errand::Engine(sender, ask)),
         };
