@@ -1,5 +1,7 @@
 //! What the names in a draft mean: modules, ports, sources.
 
+use std::borrow::Cow;
+
 use toml::de::DeTable;
 use toml_edit::{DocumentMut, Item};
 
@@ -200,9 +202,9 @@ impl Draft {
     /// The port that `ID.PORT` names; of `ID` alone the inlet `in`.
     pub(super) fn port(&self, name: &str) -> Result<Port, EditError> {
         let name = name.trim();
-        let (id, port) = match self.find(name) {
-            Ok(_) => (name, "in"),
-            Err(error) => name.rsplit_once('.').ok_or(error)?,
+        let (id, port) = match name.rsplit_once('.') {
+            Some(both) => both,
+            None => (name, "in"),
         };
         let (id, what) = &self.modules[self.find(id)?];
         let (canonical, targets) = self.sockets((id, *what), port)?;
@@ -237,7 +239,7 @@ impl Draft {
     }
 
     /// The expression that stands at a port.
-    pub(super) fn expression(&self, item: &Item, port: &Port) -> String {
+    pub(super) fn expression<'a>(&self, item: &'a Item, port: &Port) -> Cow<'a, str> {
         item.as_table_like().map(|it| table::expression(it, &port.key)).unwrap_or_default()
     }
 }

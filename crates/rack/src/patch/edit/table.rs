@@ -1,15 +1,17 @@
 //! Tables of a patch file, changed so that everything else stays as it was written: comments,
 //! order, spaces.
 
+use std::borrow::Cow;
+
 use toml_edit::{DocumentMut, InlineTable, Item, Table, TableLike, Value as Written};
 
 /// The expression that stands under a key: text as it is, a number as it would be in text.
-pub(super) fn expression(table: &dyn TableLike, key: &str) -> String {
+pub(super) fn expression<'a>(table: &'a dyn TableLike, key: &str) -> Cow<'a, str> {
     match table.get(key).and_then(Item::as_value) {
-        Some(Written::String(text)) => text.value().clone(),
-        Some(Written::Integer(number)) => number.value().to_string(),
-        Some(Written::Float(number)) => number.value().to_string(),
-        _ => String::new(),
+        Some(Written::String(text)) => Cow::Borrowed(text.value()),
+        Some(Written::Integer(number)) => Cow::Owned(number.value().to_string()),
+        Some(Written::Float(number)) => Cow::Owned(number.value().to_string()),
+        _ => Cow::Borrowed(""),
     }
 }
 
