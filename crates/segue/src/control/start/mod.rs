@@ -14,10 +14,10 @@ use segue_lockstep::memory::orders::{Found, Kind};
 use segue_lockstep::memory::origin::Origin;
 use segue_rack::{Command, Plan, Rack};
 
-use super::backlog;
+use super::desk::backlog;
+use super::desk::mirror::Mirror;
 use super::follow::{Keeper, Place, Recorder, Shelf, newest_checkpoint};
 use super::memo::Memo;
-use super::mirror::Mirror;
 use crate::cli::resume::Resume;
 use crate::cli::settings::{JournalChoice, Settings};
 use crate::exit::{Exit, Failure};

@@ -12,8 +12,8 @@ use segue_rack::{Action, Command, Plan};
 
 use super::{Beginning, begin, ids};
 use crate::cli::resume::Resume;
+use crate::control::desk::mirror::Mirror;
 use crate::control::memo::{Memo, Resumed};
-use crate::control::mirror::Mirror;
 use crate::exit::{Exit, Failure};
 use crate::files::journal::{self, Header, JournalReader, Tail};
 use crate::host::ControlSeat;
