@@ -17,7 +17,7 @@ pub use catalog::fault::{run_wild_by, sit as name_replica};
 pub use command::{Action, Command, CommandError, MASTER_GAIN_MAX, OWN_SMOOTHING};
 pub use engine::{AGENDA_CAPACITY, Library, Notes, Performer, Rack, StateError, Successor};
 pub use names::{ID_BYTES_MAX, RESERVED, is_id, nearest};
-pub use patch::{Mistake, Patch, TEMPO};
+pub use patch::{Draft, Edit, EditError, Mistake, Patch, TEMPO, Value};
 pub use plan::{Plan, PlanError, PlanInstrument, PlanModule, STATE_BYTES_MIN, Setup};
 
 /// Frames in a block, always.

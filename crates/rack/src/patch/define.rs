@@ -12,7 +12,7 @@ use toml::de::{DeTable, DeValue};
 use crate::catalog::{self, ModuleSpec};
 use crate::names::{RESERVED, is_id};
 use crate::patch::expression::{self, TermKind};
-use crate::patch::module::{self, Draft, Entry, Form, Place, socket, stray, words};
+use crate::patch::module::{self, Entry, Form, Place, Wired, socket, stray, words};
 use crate::patch::port::{PortReader, Socket};
 use crate::patch::read::MODULES_MAX;
 use crate::patch::scope::{Known, Scope, Tap, meant};
@@ -21,30 +21,32 @@ use crate::patch::{Instrument, Mistake, Module, Span};
 use crate::quantity::Unit;
 
 /// One define.
-pub(super) struct Define<'a> {
-    pub(super) name: &'a str,
-    parts: Vec<(&'a str, Option<&'static ModuleSpec>)>,
+#[derive(Clone, Debug)]
+pub(super) struct Define {
+    pub(super) name: String,
+    parts: Vec<(String, Option<&'static ModuleSpec>)>,
     /// The parts, with cables among themselves; none where there is a mistake.
-    drafts: Option<Vec<Draft>>,
-    params: Vec<Param<'a>>,
+    wired: Option<Vec<Wired>>,
+    params: Vec<Param>,
     /// What it puts out, its parts counted from 0; `None` where it says nothing.
     out: Option<Vec<Tap>>,
 }
 
 /// A name for ports of parts.
-struct Param<'a> {
-    name: &'a str,
+#[derive(Clone, Debug)]
+struct Param {
+    name: String,
     /// Part, port, and what the port is.
     targets: Vec<(usize, usize, Socket)>,
 }
 
 /// All defines of a file; `Err` only for more parts than any patch may have.
-pub(super) fn read<'a>(
-    value: &'a Spanned<DeValue<'_>>,
-    around: &[&'a str],
+pub(super) fn read(
+    value: &Spanned<DeValue<'_>>,
+    around: &[&str],
     source: &Source<'_>,
     mistakes: &mut Vec<Mistake>,
-) -> Result<Vec<Define<'a>>, Vec<Mistake>> {
+) -> Result<Vec<Define>, Vec<Mistake>> {
     let Some(table) = value.get_ref().as_table() else {
         let mistake = source.span(value.span()).mistake("wrong_type", "'define' is a table");
         let hint = "write [define.NAME], then [define.NAME.PART]".to_string();
@@ -75,7 +77,7 @@ pub(super) fn read<'a>(
         let before = mistakes.len();
         let mut define = define((name, at), table, (&names, around), source, mistakes);
         if mistakes.len() > before {
-            define.drafts = None;
+            define.wired = None;
         }
         defines.push(define);
     }
@@ -83,13 +85,13 @@ pub(super) fn read<'a>(
 }
 
 /// One define, all of it read.
-fn define<'a>(
-    (name, at): (&'a str, Span),
-    table: &'a DeTable<'_>,
-    (names, around): (&[&str], &[&'a str]),
+fn define(
+    (name, at): (&str, Span),
+    table: &DeTable<'_>,
+    (names, around): (&[&str], &[&str]),
     source: &Source<'_>,
     mistakes: &mut Vec<Mistake>,
-) -> Define<'a> {
+) -> Define {
     let mut entries = Vec::new();
     for (id, at, value) in words(table, source) {
         let said = id == "params" || (id == "out" && value.get_ref().as_table().is_none());
@@ -110,27 +112,28 @@ fn define<'a>(
         let hint = format!("write [define.{name}.PART] with a type");
         mistakes.push(Mistake { hint: Some(hint), ..mistake });
     }
-    let spec = |entry: &Entry<'a, '_>| match entry.form {
+    let spec = |entry: &Entry<'_, '_>| match entry.form {
         Form::Module(spec) => Some(spec),
         _ => None,
     };
     let parts: Vec<_> = entries.iter().map(|entry| (entry.id, spec(entry))).collect();
-    let known = |(index, (id, spec)): (usize, &(&'a str, Option<_>))| {
-        (*id, spec.map_or(Known::Unknown, |spec| Known::Module(index, spec)))
-    };
-    let names = parts.iter().enumerate().map(known).collect();
+    let known =
+        |index, spec: Option<_>| spec.map_or(Known::Unknown, |spec| Known::Module(index, spec));
+    let names = parts.iter().enumerate();
+    let names = names.map(|(index, (id, spec))| (*id, known(index, *spec))).collect();
     let scope = Scope { names, around: around.to_vec() };
-    let drafts = entries
+    let wired = entries
         .iter()
-        .filter_map(|entry| Some(module::draft(entry, spec(entry)?, &scope, source, mistakes)));
-    let drafts = Some(drafts.collect());
+        .filter_map(|entry| Some(module::wired(entry, spec(entry)?, &scope, source, mistakes)));
+    let wired = Some(wired.collect());
     let out = table.get("out").filter(|value| value.get_ref().as_table().is_none());
     let out = out.map(|value| put_out(value, &scope, source, mistakes));
     let params = match table.get("params") {
         Some(value) => params((name, &parts), value, source, mistakes),
         None => Vec::new(),
     };
-    Define { name, parts, drafts, params, out }
+    let parts = parts.into_iter().map(|(id, spec)| (id.to_string(), spec)).collect();
+    Define { name: name.to_string(), parts, wired, params, out }
 }
 
 /// What an instrument puts out: a sum of cables.
@@ -182,12 +185,12 @@ fn put_out(
 }
 
 /// The names an instrument gives to ports of its parts.
-fn params<'a>(
+fn params(
     (define, parts): (&str, &[(&str, Option<&'static ModuleSpec>)]),
-    value: &'a Spanned<DeValue<'_>>,
+    value: &Spanned<DeValue<'_>>,
     source: &Source<'_>,
     mistakes: &mut Vec<Mistake>,
-) -> Vec<Param<'a>> {
+) -> Vec<Param> {
     let wanted = || Some("as params = { cutoff = \"filter.cutoff\" }".to_string());
     let Some(table) = value.get_ref().as_table() else {
         let mistake = source.span(value.span()).mistake("wrong_type", "'params' is a table");
@@ -217,7 +220,7 @@ fn params<'a>(
                 }
             }
         }
-        params.push(Param { name, targets });
+        params.push(Param { name: name.to_string(), targets });
     }
     params
 }
@@ -251,10 +254,21 @@ fn target(
     Ok(Some((index, at, socket)))
 }
 
-impl Define<'_> {
+impl Define {
     /// The ids of its parts.
     pub(super) fn parts(&self) -> impl Iterator<Item = &str> + Clone {
-        self.parts.iter().map(|(id, _)| *id)
+        self.parts.iter().map(|(id, _)| id.as_str())
+    }
+
+    /// The names of its params.
+    pub(super) fn params(&self) -> impl Iterator<Item = &str> + Clone {
+        self.params.iter().map(|param| param.name.as_str())
+    }
+
+    /// What the param `name` stands for: parts, their ports, and what those are.
+    pub(super) fn targets(&self, name: &str) -> Option<&[(usize, usize, Socket)]> {
+        let param = self.params.iter().find(|param| param.name == name)?;
+        Some(&param.targets)
     }
 
     /// The index of a part.
@@ -287,37 +301,36 @@ impl Define<'_> {
         source: &Source<'_>,
         mistakes: &mut Vec<Mistake>,
     ) -> (Vec<Module>, Instrument) {
-        let mut drafts = self.drafts.clone().unwrap_or_default();
-        for draft in &mut drafts {
-            draft.module.id = format!("{}.{}", entry.id, draft.module.id);
-            for cable in draft.module.ports.iter_mut().flat_map(|port| &mut port.cables) {
+        let mut parts = self.wired.clone().unwrap_or_default();
+        for part in &mut parts {
+            part.module.id = format!("{}.{}", entry.id, part.module.id);
+            for cable in part.module.ports.iter_mut().flat_map(|port| &mut port.cables) {
                 cable.module += base;
             }
         }
         for (name, at, value) in words(entry.table, source) {
             let Some(param) = self.params.iter().find(|param| param.name == name) else {
-                let names = self.params.iter().map(|param| param.name);
-                let kind = (entry.id, self.name);
-                mistakes.push(stray(kind, name, names, value.get_ref(), at));
+                let kind = (entry.id, self.name.as_str());
+                mistakes.push(stray(kind, name, self.params(), value.get_ref(), at));
                 continue;
             };
             for (part, port, socket) in &param.targets {
                 let read = PortReader { source, scope, mistakes }.read(*socket, value);
-                if let Some(draft) = drafts.get_mut(*part) {
-                    draft.module.ports[*port] = read;
-                    draft.given[*port] = Some(source.span(value.span()));
+                if let Some(part) = parts.get_mut(*part) {
+                    part.module.ports[*port] = read;
+                    part.given[*port] = Some(source.span(value.span()));
                 }
             }
         }
-        let of_param = |param: &Param<'_>| {
+        let of_param = |param: &Param| {
             let knob = |(part, port, socket): &(usize, usize, Socket)| {
                 let inlets = self.spec(*part)?.inlets.len();
                 matches!(socket, Socket::Param(_)).then(|| (base + part, (port - inlets) as u16))
             };
-            (param.name.to_string(), param.targets.iter().filter_map(knob).collect())
+            (param.name.clone(), param.targets.iter().filter_map(knob).collect())
         };
         let params = self.params.iter().map(of_param).collect();
-        let parts = drafts.into_iter().map(|draft| draft.finish(mistakes)).collect();
+        let parts = parts.into_iter().map(|part| part.finish(mistakes)).collect();
         (parts, Instrument { id: entry.id.to_string(), params })
     }
 }

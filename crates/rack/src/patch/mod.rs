@@ -1,6 +1,7 @@
 //! The patch a musician writes, checked.
 
 mod define;
+mod edit;
 mod expression;
 mod mistake;
 mod module;
@@ -9,6 +10,7 @@ mod read;
 mod scope;
 mod source;
 
+pub use self::edit::{Draft, Edit, EditError, Value};
 pub use self::mistake::Mistake;
 pub(crate) use self::read::MODULES_MAX;
 pub(crate) use self::source::Span;

@@ -39,8 +39,8 @@ pub(super) enum Place<'a> {
 }
 
 /// A module whose ports are read.
-#[derive(Clone)]
-pub(super) struct Draft {
+#[derive(Clone, Debug)]
+pub(super) struct Wired {
     pub(super) module: Module,
     /// Where the value of each port stands, if it was given.
     pub(super) given: Vec<Option<Span>>,
@@ -143,13 +143,13 @@ fn form(
 }
 
 /// A module of a known type, all ports read.
-pub(super) fn draft(
+pub(super) fn wired(
     entry: &Entry<'_, '_>,
     spec: &'static ModuleSpec,
     scope: &Scope<'_>,
     source: &Source<'_>,
     mistakes: &mut Vec<Mistake>,
-) -> Draft {
+) -> Wired {
     let inlets = spec.inlets.iter().map(|_| Port::default());
     let params = spec.params.iter();
     let params = params.map(|param| Port { constant: param.default, ..Port::default() });
@@ -168,7 +168,7 @@ pub(super) fn draft(
         }
         ports[port] = PortReader { source, scope, mistakes }.read(socket, value);
     }
-    Draft { module: Module { id: entry.id.to_string(), spec, at: entry.at, ports }, given }
+    Wired { module: Module { id: entry.id.to_string(), spec, at: entry.at, ports }, given }
 }
 
 /// What stands in a module's table besides its type, in the order of the file.
@@ -185,7 +185,7 @@ pub(super) fn words<'a, 'i>(
     keys.into_iter().map(word).collect()
 }
 
-impl Draft {
+impl Wired {
     /// The module, its parameters held to those that bound them.
     pub(super) fn finish(mut self, mistakes: &mut Vec<Mistake>) -> Module {
         for param in self.module.spec.params {

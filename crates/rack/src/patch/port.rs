@@ -14,21 +14,21 @@ use crate::patch::{Cable, Mistake, Port, Span};
 use crate::quantity::{Quantity, Unit, decibels_gain};
 
 /// What a port is, seen from the file.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) enum Socket {
     Inlet(&'static str),
     Param(&'static ParamSpec),
 }
 
 impl Socket {
-    fn name(self) -> &'static str {
+    pub(super) fn name(self) -> &'static str {
         match self {
             Socket::Inlet(name) => name,
             Socket::Param(param) => param.name,
         }
     }
 
-    fn unit(self) -> Unit {
+    pub(super) fn unit(self) -> Unit {
         match self {
             Socket::Inlet(_) => Unit::Gain,
             Socket::Param(param) => param.unit,
@@ -207,13 +207,13 @@ struct Sum {
     cabled: bool,
 }
 
-enum Weight {
+pub(super) enum Weight {
     Adds(f32),
     Bends(f32),
 }
 
 /// What a quantity means at this port: something that adds, in the port's unit, or an interval.
-fn weigh(quantity: Quantity, socket: Socket) -> Option<Weight> {
+pub(super) fn weigh(quantity: Quantity, socket: Socket) -> Option<Weight> {
     match (quantity, socket.unit()) {
         (Quantity::Octaves(octaves), Unit::Cents) => Some(Weight::Adds(octaves * 1_200.0)),
         (Quantity::Octaves(octaves), Unit::Hertz) => Some(Weight::Bends(octaves)),
@@ -221,6 +221,11 @@ fn weigh(quantity: Quantity, socket: Socket) -> Option<Weight> {
         (Quantity::Decibels(level), _) => Some(Weight::Adds(decibels_gain(level))),
         (quantity, unit) => quantity.in_unit(unit).map(Weight::Adds),
     }
+}
+
+/// Whether no cable leads to this port.
+pub(super) fn takes_no_cable(socket: Socket) -> bool {
+    matches!(socket, Socket::Param(param) if param.fixed || param.unit == Unit::Choice)
 }
 
 /// What would be right, for the hint.

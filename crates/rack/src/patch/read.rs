@@ -42,7 +42,7 @@ pub(crate) fn read(text: &str) -> Result<Patch, Vec<Mistake>> {
         Some(value) => define::read(value, &around, &source, &mut mistakes)?,
         None => Vec::new(),
     };
-    let names: Vec<&str> = defines.iter().map(|define| define.name).collect();
+    let names: Vec<&str> = defines.iter().map(|define| define.name.as_str()).collect();
     let (mut title, mut tempo) = (String::new(), None);
     let mut entries = Vec::new();
     for (name, at, value) in words {
@@ -78,7 +78,7 @@ fn too_many(at: Span) -> Vec<Mistake> {
 /// All modules of the patch, each instrument by its parts.
 fn expand(
     entries: &[Entry<'_, '_>],
-    defines: &[Define<'_>],
+    defines: &[Define],
     source: &Source<'_>,
     mistakes: &mut Vec<Mistake>,
 ) -> Result<Patch, Vec<Mistake>> {
@@ -104,8 +104,8 @@ fn expand(
     for entry in entries {
         match entry.form {
             Form::Module(spec) => {
-                let draft = module::draft(entry, spec, &scope, source, mistakes);
-                patch.modules.push(draft.finish(mistakes));
+                let wired = module::wired(entry, spec, &scope, source, mistakes);
+                patch.modules.push(wired.finish(mistakes));
             }
             Form::Instrument(index) => {
                 let base = patch.modules.len();

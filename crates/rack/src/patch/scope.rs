@@ -19,7 +19,7 @@ pub(super) enum Known<'a> {
     /// A module and its index.
     Module(usize, &'static ModuleSpec),
     /// An instrument, whose parts begin at an index.
-    Instrument(usize, &'a Define<'a>),
+    Instrument(usize, &'a Define),
     /// Something whose type is unknown, which is told already.
     Unknown,
 }

@@ -7,8 +7,7 @@ use rosc::{OscMessage, OscType};
 use segue_lockstep::memory::inbox::Count;
 use segue_lockstep::snapshot::{Snapshot, Views};
 
-use super::answers;
-use super::desk::{Desk, Errand};
+use super::desk::{Desk, Errand, answers};
 use super::follow::{News, Order};
 use super::memo::Memo;
 use super::sockets::{Sender, Sockets};

@@ -16,10 +16,10 @@ use segue_rack::Plan;
 use segue_sys::futex;
 
 use self::standing::Standing;
-use super::backlog;
+use super::desk::backlog;
+use super::desk::mirror::Mirror;
 use super::follow::{Keeper, Place, Recorder, Shelf};
 use super::memo::Memo;
-use super::mirror::Mirror;
 use crate::cli::resume::Resume;
 use crate::cli::settings::{JournalChoice, Settings};
 use crate::exit::{Exit, Failure};

@@ -15,6 +15,7 @@ use segue_rack::{Action, Command, Plan, PlanError, Setup};
 use super::standing::Standing;
 use super::{Beginning, begin, ids, offer, offer_all};
 use crate::cli::resume::Resume;
+use crate::control::desk::mirror::Mirror;
 use crate::control::memo::{Memo, Resumed};
 use crate::exit::{Exit, Failure};
 use crate::files::journal::{self, Bypass, Header, JournalReader, Tail};
@@ -251,7 +252,7 @@ mod tests {
     use segue_sys::{Region, hash};
 
     use super::{Due, Standing, due, replay};
-    use crate::control::mirror::Mirror;
+    use crate::control::desk::mirror::Mirror;
     use crate::exit::Exit;
     use crate::files::journal::{self, Bypass, Checkpoint, Hashes, Header, JournalWriter, Mark};
     use crate::files::journal::{JournalReader, Record, Tail};

@@ -9,7 +9,7 @@ use segue_lockstep::{BLOCK_FRAMES, Payload};
 use segue_rack::{Action, Command, Performer, Plan, Rack, Setup};
 
 use crate::control::follow::newest_checkpoint;
-use crate::control::mirror::Mirror;
+use crate::control::desk::mirror::Mirror;
 use crate::host::ControlSeat;
 use crate::offline::editions::Written;
 use crate::offline::player::Player;

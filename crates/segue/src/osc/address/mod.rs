@@ -4,12 +4,14 @@
 //! values are finite and in range. Everything else is a [`Refusal`] that says what was expected.
 
 mod argument;
+mod patch;
 mod player;
 mod settable;
 
 use rosc::{OscMessage, OscType};
 use segue_rack::{Action, Plan};
 
+pub(crate) use self::patch::PatchAsk;
 use super::pattern;
 use super::refusal::{Code, Refusal};
 
@@ -20,6 +22,8 @@ pub(crate) enum Ask {
     Act(Action, Option<Refusal>),
     /// What a settable address stands at.
     Question(Topic),
+    /// The patch itself.
+    Patch(PatchAsk),
     /// Recording.
     Record(RecordAsk),
     /// The engine itself.
@@ -100,7 +104,7 @@ pub(crate) enum Revived {
 }
 
 /// Every address there is, as the manual writes it.
-pub(crate) const ADDRESSES: [&str; 18] = [
+pub(crate) const ADDRESSES: [&str; 31] = [
     "/mod/ID/PARAM",
     "/gate/ID",
     "/note/ID",
@@ -108,6 +112,19 @@ pub(crate) const ADDRESSES: [&str; 18] = [
     "/test",
     "/master/gain",
     "/master/mute",
+    "/patch/create",
+    "/patch/delete",
+    "/patch/connect",
+    "/patch/disconnect",
+    "/patch/begin",
+    "/patch/commit",
+    "/patch/abort",
+    "/patch/apply",
+    "/patch/get",
+    "/patch/undo",
+    "/patch/redo",
+    "/patch/save",
+    "/patch/load",
     "/record/start",
     "/record/stop",
     "/record/status",
@@ -220,6 +237,7 @@ pub(crate) fn resolve(plan: &Plan, message: &OscMessage) -> Result<Ask, Refusal>
             argument::none(args).map(|()| Ask::Act(Action::Test, None))
         }
         [Some("sync"), None, None, None] => argument::int(args).map(Ask::Sync),
+        [Some("patch"), Some(what), None, None] => patch::patch(what, args),
         [Some("record"), Some(what), None, None] => record(what, args),
         [Some("engine"), Some(what), None, None] => engine(plan, what, args),
         _ => Err(unknown(&message.addr)),

@@ -4,6 +4,12 @@
 //! answered with a refusal that is counted; never both, never neither. Commands of one sender
 //! reach the log in the order they were sent, those of one bundle at one block.
 
+pub(super) mod answers;
+pub(super) mod backlog;
+mod clock;
+pub(crate) mod mirror;
+mod verdicts;
+
 use std::collections::VecDeque;
 use std::time::{Duration, SystemTime};
 
@@ -14,11 +20,11 @@ use segue_lockstep::memory::slot::Slot;
 use segue_lockstep::{BLOCK_FRAMES, COMMANDS_PER_BLOCK};
 use segue_rack::{Action, Command, Plan};
 
-use super::backlog::{Backlog, Bundle, Taken};
-use super::clock::FrameClock;
-use super::mirror::Mirror;
+use self::backlog::{Backlog, Bundle, Taken};
+use self::clock::FrameClock;
+use self::mirror::Mirror;
+use self::verdicts::{Crier, Told};
 use super::sockets::{Sender, Senders};
-use super::verdicts::{Crier, Told};
 use crate::osc::address::{self, Ask, EngineAsk, Patience, RecordAsk, Revived};
 use crate::osc::decode::{self, Group};
 use crate::osc::refusal::{Code, Refusal};
@@ -278,6 +284,10 @@ impl Desk {
                 self.submit(sender, batch);
                 return self.sync(sender, number, &message);
             }
+            Ask::Patch(_) => {
+                let text = "this engine cannot edit a patch while it plays";
+                return self.refuse(sender, &message, &Refusal::new(Code::Forbidden, text));
+            }
             Ask::Record(ask) => return self.errands.push(Errand::Record(sender, ask)),
             Ask::Engine(ask) => return self.errands.push(Errand::Engine(sender, ask)),
         };
@@ -377,7 +387,7 @@ impl Desk {
     fn answer(&mut self, sender: Sender, topic: address::Topic, message: OscMessage) {
         self.mirror.advance(self.playhead_frame());
         let value = self.mirror.value(topic).unwrap_or(0.0);
-        let argument = super::answers::value(&self.plan, topic, value);
+        let argument = answers::value(&self.plan, topic, value);
         self.reply(sender, OscMessage { addr: message.addr, args: vec![argument] });
     }
 

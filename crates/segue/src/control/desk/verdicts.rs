@@ -14,8 +14,8 @@ use segue_lockstep::memory::slot::{Reset, Slot};
 use segue_lockstep::memory::verdicts::Verdict;
 use segue_rack::{Action, Command, Plan};
 
-use super::sockets::{Sender, Senders};
 use crate::client::conversation::shown;
+use crate::control::sockets::{Sender, Senders};
 use crate::osc::refusal::{Code, Refusal};
 
 /// Commands that a block can carry, and some more: as far back as a sender is looked for.
