@@ -1,6 +1,6 @@
 //! The plans: compiled patches by edition, written by control, checked by whoever reads them.
 //!
-//! *Layout*: `[newest + 1] [first + 1] [bell]`, a ring of sixteen heads `[length in bytes]
+//! *Layout*: `[newest + 1] [first + 1] [bell] [proved]`, a ring of sixteen heads `[length in bytes]
 //! [base + 1, or 0] [hash of the words]`, and behind it sixteen places for the words: of a plan
 //! only those it needs are written. *Invariant*: the words come before the head, whose hash covers
 //! them: a plan that is being written over, or whose writer died, is none.
@@ -13,6 +13,7 @@ use segue_sys::{Entry, Region, Ring, Words, hash};
 const NEWEST: usize = 0;
 const FIRST: usize = 1;
 const BELL: usize = 2;
+const PROVED: usize = 3;
 const RING: usize = 8;
 const HEAD_WORDS: usize = 3;
 const WORDS_AT: usize = RING + Ring::<Region>::words_for(PLANS_KEPT, HEAD_WORDS);
@@ -101,6 +102,19 @@ impl Plans {
         Ok(())
     }
 
+    /// Says that the plan of this edition harms nobody who prepares or plays it; `check` tells it
+    /// from others that were written under that number before. `[control]`
+    pub fn set_proved(&self, edition: u32, check: u32) {
+        self.region.store(PROVED, word_of(edition, check), Release);
+        self.bell().fetch_add(1, Release);
+    }
+
+    /// Whether that was said of this one last. `[any]`
+    #[must_use]
+    pub fn is_proved(&self, edition: u32, check: u32) -> bool {
+        self.region.load(PROVED, Acquire) == word_of(edition, check)
+    }
+
     /// The newest edition, if there is one: it need not be played yet, and may never be. `[any]`
     #[must_use]
     pub fn newest(&self) -> Option<u64> {
@@ -141,6 +155,11 @@ fn word(bytes: &[u8]) -> u64 {
     let mut eight = [0; 8];
     eight[..bytes.len()].copy_from_slice(bytes);
     u64::from_le_bytes(eight)
+}
+
+/// An edition and what tells its plan from others, never 0.
+pub(super) fn word_of(edition: u32, check: u32) -> u64 {
+    (u64::from(edition) + 1) << 31 | u64::from(check >> 1)
 }
 
 #[cfg(test)]

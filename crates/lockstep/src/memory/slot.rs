@@ -13,6 +13,7 @@ use segue_sys::{Entry, Region, Ring, Words};
 
 use super::block::{self, Facts};
 use super::checkpoint::Area;
+use super::plans;
 use crate::Shape;
 
 const GENERATION: usize = 0;
@@ -385,15 +386,23 @@ impl Slot {
         self.region.load(DISAGREES, Acquire).checked_sub(1)
     }
 
-    /// Says that the guest can go over to the plan of this edition at any block. `[control]`
-    pub fn set_prepared(&self, edition: u64) {
-        self.region.store(PREPARED, edition + 1, Release);
+    /// Says that the guest can go over to the plan of this edition at any block; `check` tells it
+    /// from others that were written under that number before. `[control]`
+    pub fn set_prepared(&self, edition: u32, check: u32) {
+        self.region.store(PREPARED, plans::word_of(edition, check), Release);
     }
 
-    /// The newest edition of the plan that the guest plays or has everything ready for. `[any]`
+    /// The edition of the newest plan that the guest plays or has everything ready for. `[any]`
     #[must_use]
     pub fn prepared(&self) -> Option<u64> {
-        self.region.load(PREPARED, Acquire).checked_sub(1)
+        (self.region.load(PREPARED, Acquire) >> 31).checked_sub(1)
+    }
+
+    /// Whether the newest plan that the guest plays or has everything ready for is this one.
+    /// `[any]`
+    #[must_use]
+    pub fn is_prepared(&self, edition: u32, check: u32) -> bool {
+        self.region.load(PREPARED, Acquire) == plans::word_of(edition, check)
     }
 
     /// Writes a block into the ring. `[audio]`
@@ -427,12 +436,13 @@ mod tests {
         let shape = Shape { slots: 1, channels: 1, rate: 8000, state_words: 1 };
         let slot = Slot::new(Region::heap(Slot::words(&shape)), &shape).unwrap();
         slot.sit(1, 1);
-        assert_eq!(slot.prepared(), None);
-        slot.set_prepared(0);
-        assert_eq!(slot.prepared(), Some(0));
-        slot.set_prepared(7);
-        assert_eq!((slot.prepared(), slot.resets(), slot.disagrees()), (Some(7), 0, None));
+        assert!(!slot.is_prepared(0, 0));
+        slot.set_prepared(0, 0);
+        assert!(slot.is_prepared(0, 0) && !slot.is_prepared(0, 2) && !slot.is_prepared(1, 0));
+        slot.set_prepared(u32::MAX, u32::MAX);
+        assert!(slot.is_prepared(u32::MAX, u32::MAX) && !slot.is_prepared(u32::MAX, 1));
+        assert_eq!((slot.resets(), slot.disagrees()), (0, None));
         slot.sit(2, 1);
-        assert_eq!(slot.prepared(), None);
+        assert!(!slot.is_prepared(u32::MAX, u32::MAX));
     }
 }

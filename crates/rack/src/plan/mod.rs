@@ -143,13 +143,24 @@ impl Plan {
     /// A number that names this plan: that of another plan differs. FNV-1a of the bytes.
     /// `[control]`
     pub fn hash(&self) -> u64 {
-        fnv(&self.to_bytes())
+        Plan::hash_of(&self.to_bytes())
+    }
+
+    /// The same of a plan's bytes, without a look at what they say. `[any]`
+    pub fn hash_of(bytes: &[u8]) -> u64 {
+        fnv(bytes)
     }
 
     /// A number for what it plays: the same for a patch that is written down otherwise, with other
     /// remarks for one. `[control]`
     pub fn music(&self) -> u64 {
         fnv(&wire::to_bytes(&Plan { source: String::new(), ..self.clone() }))
+    }
+
+    /// Bytes of state a rack of it has; within a fade from one plan to another it has both.
+    /// `[control]`
+    pub fn state_bytes(&self) -> usize {
+        crate::engine::Layout::of(self).words * 8
     }
 
     /// The title of the patch, or nothing. `[any]`

@@ -360,6 +360,7 @@ mod tests {
             let next = plan(edition);
             self.reference.learn(edition as u32, next.clone());
             self.loads.plans.write(edition, Some(edition - 1), &next.to_bytes()).unwrap();
+            self.loads.plans.set_proved(edition as u32, next.hash() as u32);
             let check = next.hash() as u32;
             let adopt = Action::Adopt { edition: edition as u32, check, fade_frames: 64 * 40 };
             segue_rack::Command::now(adopt).encode_for(edition as u32 - 1)

@@ -1,19 +1,20 @@
 //! The preparer: has ready, on a thread of its own, what going over to another plan needs.
 //!
-//! *Invariant*: the thread that renders never waits for it. What is ready is taken if it is there,
-//! what is done with is handed back to be dropped here.
+//! *Invariant*: the thread that renders never waits for it. What is ready is taken if it is there
+//! and nobody is putting it there just then; what is done with is handed back to be dropped here.
 //!
 //! | plan in force | newest plan | done |
 //! |---|---|---|
 //! | not known yet | any | nothing |
 //! | n | n | said to be prepared |
-//! | n | follows n | prepared, once, and said |
+//! | n | not proved yet | nothing: who prepares it might not outlive that |
+//! | n | follows n | prepared, once, and said; what was ready before for nothing goes |
 //! | n | follows another | nothing: the log leads there first |
 
-use std::sync::Arc;
 use std::sync::atomic::Ordering::{Acquire, Release};
 use std::sync::atomic::{AtomicU32, AtomicU64};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use segue_lockstep::memory::plans::Plans;
@@ -22,8 +23,11 @@ use segue_rack::{Library, Plan, Setup, Successor};
 use segue_sys::futex;
 use segue_sys::process::priority;
 
-/// What may be on its way from one thread to the other: commits come one after the other.
-const ON_THE_WAY: usize = 4;
+/// What may be on its way back: commits come one after the other.
+const RETIRED_MAX: usize = 4;
+
+/// What is ready for the next commit. Who renders only ever tries the lock.
+type Ready = Arc<Mutex<Option<Box<Successor>>>>;
 
 /// How long the preparer waits for a bell before it looks anyway: a bell can only be lost with the
 /// process that should have rung it.
@@ -52,9 +56,7 @@ impl Turn {
 /// The plans as the thread that renders has them.
 pub(super) struct Shelf {
     plans: Plans,
-    ready: Receiver<Box<Successor>>,
-    /// One that was met before its time.
-    later: Option<Box<Successor>>,
+    ready: Ready,
     retired: SyncSender<Box<Successor>>,
 }
 
@@ -64,18 +66,9 @@ impl Library for Shelf {
     }
 
     fn ready(&mut self, edition: u32) -> Option<Box<Successor>> {
-        loop {
-            let next = self.later.take().or_else(|| self.ready.try_recv().ok())?;
-            if next.edition() == edition {
-                return Some(next);
-            }
-            if next.edition() > edition {
-                self.later = Some(next);
-                return None;
-            }
-            // Of a commit that came to nothing.
-            self.retire(next);
-        }
+        let mut ready = self.ready.try_lock().ok()?;
+        // One that is met before its time stays; one of a commit that came to nothing goes later.
+        ready.take_if(|next| next.edition() == edition)
     }
 
     fn retire(&mut self, old: Box<Successor>) {
@@ -90,10 +83,10 @@ pub(super) struct Preparer {
     setup: Setup,
     place: Slot,
     turn: Arc<Turn>,
-    ready: SyncSender<Box<Successor>>,
+    ready: Ready,
     retired: Receiver<Box<Successor>>,
-    /// What was last tried: from which edition to which.
-    tried: Option<(u64, u64)>,
+    /// What was last tried: from which edition to which, and which plan that was.
+    tried: Option<(u64, u64, u32)>,
 }
 
 /// A preparer, and the shelf where the thread that renders finds its work.
@@ -103,15 +96,15 @@ pub(super) fn pair(
     place: &Slot,
     turn: &Arc<Turn>,
 ) -> (Preparer, Shelf) {
-    let (prepared, ready) = sync_channel(ON_THE_WAY);
-    let (retired, done) = sync_channel(ON_THE_WAY);
-    let shelf = Shelf { plans: plans.clone(), ready, later: None, retired };
+    let ready = Ready::default();
+    let (retired, done) = sync_channel(RETIRED_MAX);
+    let shelf = Shelf { plans: plans.clone(), ready: ready.clone(), retired };
     let preparer = Preparer {
         plans: plans.clone(),
         setup: *setup,
         place: place.clone(),
         turn: turn.clone(),
-        ready: prepared,
+        ready,
         retired: done,
         tried: None,
     };
@@ -140,24 +133,23 @@ impl Preparer {
         let (Some(newest), Some(current)) = (self.plans.newest(), self.turn.edition()) else {
             return Ok(());
         };
-        if newest == current {
-            self.place.set_prepared(current);
-            return Ok(());
-        }
-        if self.tried == Some((current, newest)) {
-            return Ok(());
-        }
         // One that is being written rings once more.
         let Some(next) = self.plans.read(newest) else { return Ok(()) };
-        if next.base != Some(current) {
+        let (edition, check) = (newest as u32, Plan::hash_of(&next.bytes) as u32);
+        if newest == current {
+            self.place.set_prepared(edition, check);
             return Ok(());
         }
-        self.tried = Some((current, newest));
-        let next = self.prepare(current, newest, &next.bytes)?;
-        if self.ready.try_send(next).is_err() {
-            return Err(format!("edition {newest} has no room among those that were not taken"));
+        let follows = next.base == Some(current) && self.plans.is_proved(edition, check);
+        if !follows || self.tried == Some((current, newest, check)) {
+            return Ok(());
         }
-        self.place.set_prepared(newest);
+        self.tried = Some((current, newest, check));
+        let next = self.prepare(current, newest, &next.bytes)?;
+        let former = self.ready.lock().unwrap_or_else(PoisonError::into_inner).replace(next);
+        // Behind the lock: it may take a while.
+        drop(former);
+        self.place.set_prepared(edition, check);
         Ok(())
     }
 
@@ -215,6 +207,7 @@ mod tests {
             );
             let plan = Plan::compile(&Patch::parse(&text).unwrap(), &SETUP).unwrap();
             self.plans.write(edition, base, &plan.to_bytes()).unwrap();
+            self.plans.set_proved(edition as u32, plan.hash() as u32);
         }
 
         fn look(&mut self) -> Option<u64> {
@@ -258,19 +251,28 @@ mod tests {
         assert_eq!(bench.shelf.ready(2).unwrap().base(), 1);
     }
 
+    /// Also when the next one is written under the same number.
     #[test]
-    fn a_commit_that_came_to_nothing_is_handed_back_when_the_next_is_taken() {
+    fn what_was_ready_for_a_commit_that_came_to_nothing_makes_room_for_the_next() {
         let mut bench = Bench::new();
         bench.write(0, None);
         bench.turn.take(0);
-        for edition in 1..=3 {
+        for edition in [1, 2, 2, 2, 3] {
             bench.write(edition, Some(0));
             assert_eq!(bench.look(), Some(edition));
         }
-        assert_eq!(bench.shelf.ready(2).unwrap().edition(), 2);
-        assert_eq!(bench.preparer.retired.try_recv().unwrap().edition(), 1);
-        assert!(bench.shelf.ready(2).is_none(), "it was taken");
+        assert!(bench.shelf.ready(2).is_none());
         assert_eq!(bench.shelf.ready(3).unwrap().edition(), 3);
+        assert!(bench.shelf.ready(3).is_none(), "it was taken");
+        let text = "segue = 1\n[out]\n";
+        let plan = Plan::compile(&Patch::parse(text).unwrap(), &SETUP).unwrap();
+        bench.plans.write(3, Some(0), &plan.to_bytes()).unwrap();
+        bench.look();
+        assert!(!bench.slot.is_prepared(3, plan.hash() as u32), "it is not proved");
+        bench.plans.set_proved(3, plan.hash() as u32);
+        assert_eq!(bench.look(), Some(3));
+        assert!(bench.slot.is_prepared(3, plan.hash() as u32));
+        assert_eq!(bench.shelf.ready(3).unwrap().check(), plan.hash() as u32);
     }
 
     #[test]
@@ -280,6 +282,7 @@ mod tests {
         bench.turn.take(0);
         bench.look();
         bench.plans.write(1, Some(0), b"no plan").unwrap();
+        bench.plans.set_proved(1, Plan::hash_of(b"no plan") as u32);
         let why = bench.preparer.look().unwrap_err();
         assert!(why.starts_with("edition 1: "), "{why}");
         assert_eq!(bench.look(), Some(0), "told once");
