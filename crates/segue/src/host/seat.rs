@@ -64,12 +64,14 @@ impl ControlLink {
         self.socket.send(&wire::encode(message)?, &[])
     }
 
-    /// Whether the supervisor is gone. Does not wait.
-    pub(crate) fn gone(&self) -> bool {
-        let mut closed = Vec::new();
-        let asked = wait_readable(&[self.socket.as_fd()], Some(Duration::ZERO), &mut closed);
-        // It says nothing unasked, so whatever can be read is the end.
-        asked.is_err() || closed == [true]
+    /// An answer that is there. Does not wait.
+    ///
+    /// # Errors
+    /// When the supervisor is gone.
+    pub(crate) fn news(&self) -> io::Result<Option<ToControl>> {
+        let mut readable = Vec::new();
+        wait_readable(&[self.socket.as_fd()], Some(Duration::ZERO), &mut readable)?;
+        if readable == [true] { self.answer().map(Some) } else { Ok(None) }
     }
 
     /// Waits for the answer to what was asked.

@@ -63,6 +63,8 @@ pub(crate) enum ToSupervisor {
     Prove {
         /// Its edition.
         plan: u64,
+        /// The low half of its hash: an edition that was refused is written again.
+        check: u32,
     },
 }
 
@@ -73,6 +75,8 @@ pub(crate) enum ToControl {
     Proved {
         /// Its edition.
         plan: u64,
+        /// The low half of its hash, as it was asked.
+        check: u32,
         /// What was found.
         outcome: Outcome,
     },

@@ -59,6 +59,20 @@ impl Outcome {
         !matches!(self, Self::Fine(_) | Self::Unproved(_))
     }
 
+    /// What the dearest block costs, in nanoseconds; none where it was not measured. `[any]`
+    pub(crate) fn block_ns(&self) -> Option<u64> {
+        match self {
+            Self::Fine(cost) | Self::Costly(cost) => Some(cost.block_ns),
+            _ => None,
+        }
+    }
+
+    /// What is found where nothing is wrong. `[any]`
+    #[cfg(test)]
+    pub(crate) fn fine(block_ns: u64) -> Self {
+        Self::Fine(Cost { block_ns, act: Act::Written, part: 0, part_ns: block_ns })
+    }
+
     /// One word, for programs. `[any]`
     pub(crate) fn word(&self) -> &'static str {
         match self {

@@ -88,7 +88,7 @@ pub(super) struct Watch {
     pub(super) stage: Stage,
     pub(super) freewheel: bool,
     /// The proof under way, and of which plan.
-    pub(super) prover: Option<(u64, Prover)>,
+    pub(super) prover: Option<((u64, u32), Prover)>,
     pub(super) asked: Vec<ToSupervisor>,
     /// Slots somebody asked to be brought back, one bit each.
     pub(super) revive: u64,
@@ -315,7 +315,7 @@ impl Watch {
             ToSupervisor::Revive { slot: Some(slot) } => {
                 self.revive |= 1_u64.checked_shl(slot).unwrap_or(0);
             }
-            ToSupervisor::Prove { plan } => self.prove(plan),
+            ToSupervisor::Prove { plan, check } => self.prove(plan, check),
             ToSupervisor::Stop => self.close(clock::monotonic_ns()),
             // Without a worker that answers playout has faded to silence by itself.
             ToSupervisor::Panic => tracing::warn!("panic: silence was asked for"),
@@ -323,23 +323,23 @@ impl Watch {
     }
 
     /// Begins a proof; one under way is forgotten, with who asked for it.
-    fn prove(&mut self, plan: u64) {
+    fn prove(&mut self, plan: u64, check: u32) {
         let case = Case { plan, setup: self.settings.setup(), clock: !self.freewheel, passes: 1 };
         match Prover::begin(&case, self.regions.plans.region(), &self.spawner) {
-            Ok(prover) => self.prover = Some((plan, prover)),
+            Ok(prover) => self.prover = Some(((plan, check), prover)),
             Err(error) => {
                 let outcome = Outcome::Unproved(error.to_string());
-                self.keeper.answer(&ToControl::Proved { plan, outcome });
+                self.keeper.answer(&ToControl::Proved { plan, check, outcome });
             }
         }
     }
 
     fn look_at_prover(&mut self, now_ns: u64) {
-        let Some((plan, prover)) = &mut self.prover else { return };
+        let Some(((plan, check), prover)) = &mut self.prover else { return };
         if let Some(outcome) = prover.look(now_ns) {
             let ms = prover.age_ns(now_ns) as f64 / 1e6;
             tracing::info!(plan, "a patch was tried for {ms:.1} ms: {}", outcome.word());
-            self.keeper.answer(&ToControl::Proved { plan: *plan, outcome });
+            self.keeper.answer(&ToControl::Proved { plan: *plan, check: *check, outcome });
             self.prover = None;
         }
     }
