@@ -1,26 +1,7 @@
 //! Patch files as people write them: what is understood, and what is told where it is not.
 
+use super::told;
 use segue_rack::{Patch, Plan, PlanError, Rack, Setup};
-
-/// All mistakes of a patch as they are printed, with their codes.
-fn told(text: &str) -> String {
-    let render = |mistakes: Vec<segue_rack::Mistake>| {
-        let one = |mistake: &segue_rack::Mistake| {
-            let shown = mistake.render("p.toml", text);
-            let first = shown.lines().next().unwrap_or("").to_string();
-            format!("[{}] {first}", mistake.code)
-        };
-        mistakes.iter().map(one).collect::<Vec<_>>().join("\n")
-    };
-    let patch = match Patch::parse(text) {
-        Ok(patch) => patch,
-        Err(mistakes) => return render(mistakes),
-    };
-    match Plan::compile(&patch, &Setup::default()) {
-        Ok(_) => "fine".to_string(),
-        Err(mistakes) => render(mistakes),
-    }
-}
 
 fn plan(text: &str) -> Plan {
     let plan = Patch::parse(text).and_then(|patch| Plan::compile(&patch, &Setup::default()));
@@ -245,14 +226,14 @@ fn a_time_beyond_what_its_module_has_room_for_is_told_where_it_stands() {
 
 #[test]
 fn the_patches_of_the_house_are_fine() {
-    assert_eq!(told(include_str!("../../../patches/first.toml")), "fine");
-    assert_eq!(told(include_str!("../../../patches/demo.toml")), "fine");
+    assert_eq!(told(include_str!("../../../../patches/first.toml")), "fine");
+    assert_eq!(told(include_str!("../../../../patches/demo.toml")), "fine");
 }
 
 /// A patch can be edited by whoever has nothing but the plan.
 #[test]
 fn a_plan_brings_the_text_it_was_compiled_from() {
-    let text = include_str!("../../../patches/demo.toml");
+    let text = include_str!("../../../../patches/demo.toml");
     let patch = Patch::parse(text).unwrap();
     assert_eq!(patch.text(), text);
     let plan = Plan::compile(&patch, &Setup::default()).unwrap();
@@ -263,7 +244,7 @@ fn a_plan_brings_the_text_it_was_compiled_from() {
 /// A wild plan is refused; it may not panic, and what is accepted can be played.
 #[test]
 fn no_byte_of_a_plan_can_make_the_rack_panic() {
-    let text = include_str!("../../../patches/demo.toml");
+    let text = include_str!("../../../../patches/demo.toml");
     let bytes = plan(text).to_bytes();
     let setup = Setup::default();
     assert_eq!(Plan::from_bytes(&bytes[..bytes.len() - 1]).unwrap_err(), PlanError::Malformed);
@@ -327,7 +308,7 @@ fn a_monstrous_file_is_refused() {
 /// Whatever stands in a file, the parser answers.
 #[test]
 fn no_text_makes_the_parser_panic() {
-    let seed = include_str!("../../../patches/first.toml");
+    let seed = include_str!("../../../../patches/first.toml");
     let letters: Vec<char> = "\"'{}[]=.*+-#\n 1e9äzZ/_(),".chars().collect();
     let mut noise = 3_u64;
     for _ in 0..4_000 {

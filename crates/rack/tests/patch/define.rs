@@ -1,9 +1,8 @@
 //! Instruments that a file defines: what they sound like, and what is told where one is wrong.
 
-mod bench;
-
-use bench::{Bench, bits};
-use segue_rack::{Action, Command, Patch, Plan, PlanError, Rack, Setup};
+use super::told;
+use crate::bench::{Bench, bits};
+use segue_rack::{Action, Command, Plan, PlanError, Rack, Setup};
 
 const VOICE: &str = r#"
 [define.voice]
@@ -15,19 +14,6 @@ filter = { type = "svf", in = "low * 0.5 + high * 0.2", cutoff = 900 }
 env    = { type = "adsr", attack = 20 }
 amp    = { type = "vca", in = "filter.low", gain = "env" }
 "#;
-
-/// All mistakes of a patch as they are printed, with their codes.
-fn told(text: &str) -> String {
-    let render = |mistakes: Vec<segue_rack::Mistake>| {
-        let one = |mistake: &segue_rack::Mistake| {
-            let shown = mistake.render("p.toml", text);
-            format!("[{}] {}", mistake.code, shown.lines().next().unwrap_or(""))
-        };
-        mistakes.iter().map(one).collect::<Vec<_>>().join("\n")
-    };
-    let plan = Patch::parse(text).and_then(|patch| Plan::compile(&patch, &Setup::default()));
-    plan.map_or_else(render, |_| "fine".to_string())
-}
 
 #[test]
 fn an_instrument_sounds_like_its_parts_written_out() {
@@ -237,7 +223,7 @@ fn no_byte_of_a_plan_with_instruments_can_make_the_rack_panic() {
 /// The manual's patches are what it says they are.
 #[test]
 fn every_patch_of_the_manual_is_one_and_sounds() {
-    let manual = include_str!("../../../docs/patches.md");
+    let manual = include_str!("../../../../docs/patches.md");
     let mut patches = 0;
     for block in manual.split("```toml\n").skip(1) {
         let text = block.split("```").next().unwrap();
@@ -256,7 +242,7 @@ fn every_patch_of_the_manual_is_one_and_sounds() {
                 bench.tell(Command::now(Action::Note { module, note, velocity, frames, voice }));
             }
         }
-        let peak = bench::peak(&bench.left(200));
+        let peak = crate::bench::peak(&bench.left(200));
         assert!(peak > 0.02 && peak < 0.98, "{peak} of\n{text}");
         assert_eq!(bench.rack.notes().limited, 0, "{text}");
     }
