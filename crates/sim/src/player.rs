@@ -3,7 +3,7 @@
 use segue_lockstep::{Instrument, Payload, Unfit};
 
 use crate::Config;
-use crate::stage::Stage;
+use crate::stage::{self, Stage};
 use crate::toy::Toy;
 
 /// The instrument of a world.
@@ -19,6 +19,14 @@ impl Player {
         match config.rack {
             None => Self::Toy(Toy::new(channels, process)),
             Some(seed) => Self::Rack(Box::new(Stage::new(seed, channels, process))),
+        }
+    }
+
+    /// Words of the longest state it will have.
+    pub(crate) fn state_words_max(&self) -> usize {
+        match self {
+            Self::Toy(toy) => toy.state().len(),
+            Self::Rack(_) => stage::STATE_WORDS,
         }
     }
 

@@ -129,8 +129,9 @@ impl World {
     /// A world at its beginning, with a chance of its own.
     #[must_use]
     pub fn new(seed: u64, config: Config) -> Self {
-        let state_words = Player::new(&config, 2, 0).state().len();
-        let shape = Shape { slots: config.slots, channels: 2, rate: 48_000, state_words };
+        let player = Player::new(&config, 2, 0);
+        let (state_words, longest) = (player.state().len(), player.state_words_max());
+        let shape = Shape { slots: config.slots, channels: 2, rate: 48_000, state_words: longest };
         let fits = "a region of its own size";
         let orders = Orders::new(Region::heap(Orders::words())).expect(fits);
         let slots: Vec<Slot> = (0..config.slots)
