@@ -228,6 +228,8 @@ fn heard(visit: &Visit, journals: &mut Vec<PathBuf>, blocks: std::ops::Range<u64
         while done + 1 < journals.len() {
             all = all.and(found_in(&journals[done], all.until..blocks.end));
             done += 1;
+            // To compare takes a while, in which more than one may be filled.
+            follow(visit, journals);
         }
         last = found_in(&journals[done], all.until..blocks.end);
         all.blocks + last.blocks >= count
