@@ -69,6 +69,8 @@ fn perform(cli: &Cli) -> Result<ExitCode, Failure> {
         Verb::Check(args) => offline::check::check(args),
         Verb::Modules(args) => offline::modules::modules(args),
         Verb::Send(args) => client::send::send(args),
+        Verb::Load(args) => client::patch::load(args),
+        Verb::Save(args) => client::patch::save(args),
         Verb::Stop(args) => client::stop::stop(args),
         Verb::Status(args) => client::status::status(args),
         Verb::Listen(args) => listen::listen(args),

@@ -71,6 +71,10 @@ pub(crate) enum Verb {
     Modules(ModulesArgs),
     /// Sends one OSC message, then /sync; prints the reply, `ok`, or the error
     Send(SendArgs),
+    /// Applies a whole patch to a running engine, which goes over to it while it plays
+    Load(LoadArgs),
+    /// Writes the patch that plays into the show folder, or prints it
+    Save(SaveArgs),
     /// Ends a running engine
     Stop(StopArgs),
     /// What is going on in a running engine
@@ -257,6 +261,30 @@ pub(crate) struct SendArgs {
     pub(crate) json: bool,
 }
 
+/// Options of `load`.
+#[derive(Debug, Args)]
+pub(crate) struct LoadArgs {
+    /// The patch; - is standard input
+    pub(crate) patch: PathBuf,
+    /// Over which time the old sound goes over to the new one [default: 10ms]
+    #[arg(long, value_name = "TIME", value_parser = parse_duration)]
+    pub(crate) fade: Option<Duration>,
+    /// Where.
+    #[command(flatten)]
+    pub(crate) engine: EngineArgs,
+}
+
+/// Options of `save`.
+#[derive(Debug, Args)]
+pub(crate) struct SaveArgs {
+    /// A name for the file [default: that of the patch]; - prints it
+    #[arg(allow_hyphen_values = true)]
+    pub(crate) name: Option<String>,
+    /// Where.
+    #[command(flatten)]
+    pub(crate) engine: EngineArgs,
+}
+
 /// Options of `stop`.
 #[derive(Debug, Args)]
 pub(crate) struct StopArgs {
@@ -353,10 +381,11 @@ mod tests {
     fn what_is_not_built_is_not_listed() {
         let command = Cli::command();
         let names: Vec<_> = command.get_subcommands().map(|it| it.get_name()).collect();
-        let listed = ["demo", "run", "render", "check", "modules", "send", "stop", "status"];
+        let listed = ["demo", "run", "render", "check", "modules", "send", "load", "save"];
         assert_eq!(names[..8], listed);
+        assert_eq!(names[8..10], ["stop", "status"]);
         assert_eq!(
-            names[8..],
+            names[10..],
             ["listen", "chaos", "doctor", "devices", "worker", "control", "prover", "rtkit"]
         );
     }

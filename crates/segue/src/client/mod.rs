@@ -4,6 +4,7 @@ pub(crate) mod chaos;
 pub(crate) mod conversation;
 pub(crate) mod demo;
 pub(crate) mod devices;
+pub(crate) mod patch;
 pub(crate) mod report;
 pub(crate) mod send;
 pub(crate) mod status;

@@ -68,7 +68,10 @@ fn is_too_long(answer: &OscMessage) -> bool {
 
 /// Whether an answer is promised.
 fn is_answered(address: &str) -> bool {
-    address.starts_with("/record/") || address.starts_with("/engine/")
+    const PATCHES: [&str; 7] = ["commit", "apply", "get", "load", "save", "undo", "redo"];
+    address.starts_with("/record/")
+        || address.starts_with("/engine/")
+        || address.strip_prefix("/patch/").is_some_and(|rest| PATCHES.contains(&rest))
 }
 
 /// What a line that cannot be read means.

@@ -5,6 +5,9 @@ use std::path::PathBuf;
 use segue_lockstep::memory::inbox::Inbox;
 use serde::{Deserialize, Serialize};
 
+use super::desk::UnderWay;
+use super::staging::Row;
+
 /// Problems that are kept; the newest.
 const PROBLEMS_MAX: usize = 16;
 
@@ -26,6 +29,15 @@ pub(crate) struct Memo {
     /// Why no journal is written although one is wanted, and what helps.
     #[serde(default)]
     pub(crate) unwritten: Option<String>,
+    /// What a block of the patch needs, in nanoseconds, if that was measured.
+    #[serde(default)]
+    pub(crate) cost_ns: Option<u64>,
+    /// The commit that is under way.
+    #[serde(default)]
+    pub(crate) commit: Option<UnderWay>,
+    /// Edits that wait for their commit.
+    #[serde(default)]
+    pub(crate) pending: Vec<Row>,
     /// What is wrong, in words; newest last.
     pub(crate) problems: Vec<String>,
 }

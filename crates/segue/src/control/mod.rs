@@ -7,7 +7,6 @@ mod desk;
 mod follow;
 pub(crate) mod memo;
 mod sockets;
-#[cfg_attr(not(test), expect(dead_code, reason = "the desk does not keep pending patches yet"))]
 mod staging;
 mod start;
 mod turn;
@@ -22,11 +21,12 @@ use segue_sys::process::confine;
 
 use crate::cli::settings::{JournalChoice, Settings};
 use crate::exit::{Exit, Failure};
-use crate::host::ControlSeat;
-use desk::{Desk, Moment};
+use crate::host::{ControlSeat, ToControl};
+use desk::{Desk, Moment, Playing, Shared};
 pub(crate) use follow::newest_checkpoint;
 use follow::{Follower, News, Sources};
 use sockets::{Drops, Incoming, Sockets};
+use staging::Staging;
 use start::Beginning;
 use turn::Clerk;
 
@@ -60,7 +60,9 @@ fn run(seat: ControlSeat) -> Result<Exit, Failure> {
         keep_to_folders(&seat.settings);
         beginning
     };
-    let Beginning { plan, edition, mirror, memo, journal, recorder, mark } = beginning;
+    let Beginning { plan, edition, mirror, mut memo, journal, recorder, mark } = beginning;
+    let (staging, ended) = Staging::after(&memo.pending);
+    memo.pending = staging.rows();
     memo.write(&seat.inbox);
     let (news_out, news) = mpsc::channel();
     let (orders_out, orders_in) = mpsc::channel();
@@ -77,9 +79,12 @@ fn run(seat: ControlSeat) -> Result<Exit, Failure> {
     let thread = builder
         .spawn(move || follower.run(&orders_in))
         .map_err(|error| Failure::new(Exit::Bug, format!("cannot start a thread: {error}")))?;
-    let (inbox, orders) = (seat.inbox.clone(), seat.orders.clone());
-    let slots = seat.slots.len() as u32;
-    let desk = Desk::new(plan, mirror, inbox, orders, seat.generation, slots).of_edition(edition);
+    let playing = Playing { plan, edition, mirror, cost_ns: memo.cost_ns };
+    let (inbox, orders, plans) = (seat.inbox.clone(), seat.orders.clone(), seat.plans.clone());
+    let shared = Shared { inbox, orders, plans };
+    let mut desk = Desk::new(playing, shared, staging, seat.generation, seat.slots.len() as u32);
+    desk.tell_ended(ended);
+    memo.commit.take().into_iter().for_each(|left| desk.tell_outcome(left));
     // All its threads are there.
     if is_confined()
         && let Err(error) = confine::confine_server()
@@ -156,19 +161,28 @@ fn serve(
                 Incoming::Broken(sender, error) => {
                     clerk.broken(sender, error, &mut desk, &mut sockets);
                 }
+                Incoming::Closed(sender) => desk.closed(sender),
             }
             // In the order of asking: an answer does not wait for the packets behind it.
-            clerk.run_errands(&mut desk, &mut sockets, &seat);
+            clerk.run_errands(&mut desk, &mut sockets, &seat, now);
+        }
+        match seat.link.news() {
+            Ok(Some(ToControl::Proved { plan, check, outcome })) => {
+                desk.proved((plan as u32, check), &outcome, now);
+            }
+            Ok(None) => {}
+            // Whatever can be read and is no answer is the end.
+            Err(_) => return Exit::Unavailable,
         }
         beat(&seat.inbox);
         desk.turn(now);
-        desk.look_at(&seat.slots);
-        clerk.run_errands(&mut desk, &mut sockets, &seat);
+        desk.look_at(&seat.slots, now);
+        clerk.run_errands(&mut desk, &mut sockets, &seat, now);
         while let Ok(news) = news.try_recv() {
             if matches!(news, News::Finished) {
                 return Exit::Done;
             }
-            clerk.hear(news, &mut desk, &mut sockets, &seat);
+            clerk.hear(news, &mut desk, &mut sockets, &seat, now);
         }
         if drops_at.elapsed() >= DROPS_EVERY {
             drops_at = Instant::now();
@@ -176,9 +190,6 @@ fn serve(
             if dropped > 0 {
                 seat.inbox.add(Count::Dropped, dropped);
             }
-        }
-        if seat.link.gone() {
-            return Exit::Unavailable;
         }
         sockets.wait(seat.link.as_fd(), if desk.is_waiting() { SHORT_TURN } else { TURN });
     }

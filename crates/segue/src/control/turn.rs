@@ -2,17 +2,20 @@
 
 use std::path::PathBuf;
 use std::sync::mpsc::Sender as Channel;
+use std::time::SystemTime;
 
 use rosc::{OscMessage, OscType};
 use segue_lockstep::memory::inbox::Count;
 use segue_lockstep::snapshot::{Snapshot, Views};
 
-use super::desk::{Desk, Errand, answers};
+use super::desk::{Desk, Errand, Moment, answers};
 use super::follow::{News, Order};
 use super::memo::Memo;
 use super::sockets::{Sender, Sockets};
 use super::start;
 use crate::client::report;
+use crate::files::folder;
+use crate::files::patches::{PatchFileError, Patches};
 use crate::host::{ControlSeat, ToSupervisor};
 use crate::offline::build;
 use crate::osc::address::{EngineAsk, RecordAsk};
@@ -40,14 +43,27 @@ impl Clerk {
         desk: &mut Desk,
         sockets: &mut Sockets,
         seat: &ControlSeat,
+        now: Moment,
     ) {
+        // Before anything of it is answered: what is known here alone would be forgotten.
+        let (pending, commit) = (desk.pending(), desk.under_way());
+        if pending != self.memo.pending || commit.is_some() && commit != self.memo.commit {
+            self.memo.pending = pending;
+            self.memo.commit = commit;
+            self.memo.write(&seat.inbox);
+        }
         loop {
             let errands = desk.errands();
             if errands.is_empty() {
+                // Behind its answer: told twice is better than not at all.
+                if self.memo.commit.is_some() && desk.under_way().is_none() {
+                    self.memo.commit = None;
+                    self.memo.write(&seat.inbox);
+                }
                 return;
             }
             for errand in errands {
-                self.run_errand(errand, desk, sockets, seat);
+                self.run_errand(errand, desk, sockets, seat, now);
             }
         }
     }
@@ -58,6 +74,7 @@ impl Clerk {
         desk: &mut Desk,
         sockets: &mut Sockets,
         seat: &ControlSeat,
+        now: Moment,
     ) {
         match errand {
             Errand::Reply(sender, message) => sockets.reply(sender, &message),
@@ -77,7 +94,40 @@ impl Clerk {
             // A supervisor that cannot be asked any more is about to be noticed as gone.
             Errand::ReviveSlots(slot) => drop(seat.link.send(&ToSupervisor::Revive { slot })),
             Errand::Panic => drop(seat.link.send(&ToSupervisor::Panic)),
+            Errand::Prove { edition, check } => {
+                let plan = edition.into();
+                drop(seat.link.send(&ToSupervisor::Prove { plan, check }));
+            }
+            Errand::Adopted => self.adopted(desk, seat),
+            Errand::Save(sender, message, name, text) => {
+                let patch = Some(self.memo.patch.clone()).filter(|name| !name.is_empty());
+                let today = || folder::timestamp(SystemTime::now());
+                let name = name.or(patch).unwrap_or_else(today);
+                match Patches::of(&seat.settings.show).save(&name, &text) {
+                    Ok(path) => {
+                        let results = vec![OscType::String(path_text(&path))];
+                        sockets.reply(sender, &reply::done(&message.addr, results));
+                    }
+                    Err(error) => desk.refuse(sender, &message, &not_filed(&error)),
+                }
+            }
+            Errand::Load(sender, message, name) => {
+                let read = Patches::of(&seat.settings.show).load(&name);
+                desk.loaded(sender, message, read.map_err(|error| not_filed(&error)), now);
+            }
         }
+    }
+
+    /// Another patch plays: that is what status names, and a successor has to know.
+    fn adopted(&mut self, desk: &Desk, seat: &ControlSeat) {
+        let plan = desk.plan();
+        if !plan.title().is_empty() {
+            plan.title().clone_into(&mut self.memo.patch);
+        }
+        plan.source().clone_into(&mut self.memo.text);
+        self.memo.modules = plan.modules().iter().map(|it| it.id().to_owned()).collect();
+        self.memo.cost_ns = desk.cost_ns();
+        self.memo.write(&seat.inbox);
     }
 
     fn record(
@@ -138,6 +188,7 @@ impl Clerk {
         desk: &mut Desk,
         sockets: &mut Sockets,
         seat: &ControlSeat,
+        now: Moment,
     ) {
         match news {
             News::Started(sender, recording) => {
@@ -151,7 +202,7 @@ impl Clerk {
             }
             News::NotStarted(sender, why) => {
                 desk.refuse(sender, &plain("/record/start"), &Refusal::new(Code::Busy, why));
-                self.run_errands(desk, sockets, seat);
+                self.run_errands(desk, sockets, seat, now);
             }
             News::NextPart(recording) => self.memo.recording = Some(recording),
             News::Stopped(sender, path, frames) => {
@@ -165,14 +216,14 @@ impl Clerk {
             News::NothingToStop(sender) => {
                 let refusal = Refusal::new(Code::Busy, "nothing is being recorded");
                 desk.refuse(sender, &plain("/record/stop"), &refusal);
-                self.run_errands(desk, sockets, seat);
+                self.run_errands(desk, sockets, seat, now);
             }
             News::RecordingFailed(why) => {
                 let text = format!("the recording ended: {why}");
                 if let Some(sender) = self.recording_for.take() {
                     let refusal = Refusal::new(Code::Full, text.clone());
                     desk.refuse(sender, &plain("/record/start"), &refusal);
-                    self.run_errands(desk, sockets, seat);
+                    self.run_errands(desk, sockets, seat, now);
                 }
                 self.memo.recording = None;
                 self.complain(text);
@@ -194,7 +245,7 @@ impl Clerk {
     /// The journal goes on in another file: the oldest make room for it.
     fn go_on_in(&mut self, path: PathBuf, keep: u64) {
         if let Some(journals) = path.parent() {
-            for problem in crate::files::folder::prune(journals, "journal", keep, &path) {
+            for problem in folder::prune(journals, "journal", keep, &path) {
                 self.complain(problem);
             }
         }
@@ -210,6 +261,16 @@ impl Clerk {
         eprintln!("{problem}");
         self.memo.complain(problem);
     }
+}
+
+/// Why a patch is not written or read.
+fn not_filed(error: &PatchFileError) -> Refusal {
+    let code = match error {
+        PatchFileError::Name(_) | PatchFileError::Unknown { .. } => Code::Forbidden,
+        PatchFileError::TooLong(_) => Code::TooLong,
+        PatchFileError::Io { .. } => Code::Full,
+    };
+    Refusal::new(code, error.to_string())
 }
 
 fn plain(address: &str) -> OscMessage {

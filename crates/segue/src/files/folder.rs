@@ -22,9 +22,10 @@ pub(crate) enum NameError {
     Form,
 }
 
-/// A file name from what a client asked for; it has no folder in it and the extension `wav`.
-pub(crate) fn recording_name(asked: &str) -> Result<String, NameError> {
-    let name = asked.strip_suffix(".wav").unwrap_or(asked);
+/// A file name from what a client asked for; it has no folder in it, and this extension.
+pub(crate) fn file_name(asked: &str, extension: &str) -> Result<String, NameError> {
+    let bare = asked.strip_suffix(extension).and_then(|name| name.strip_suffix('.'));
+    let name = bare.unwrap_or(asked);
     if name.is_empty() || name.len() > NAME_BYTES_MAX {
         return Err(NameError::Length);
     }
@@ -32,7 +33,7 @@ pub(crate) fn recording_name(asked: &str) -> Result<String, NameError> {
     if !name.chars().all(allowed) || name.starts_with([' ', '-', '_', '.']) {
         return Err(NameError::Form);
     }
-    Ok(format!("{name}.wav"))
+    Ok(format!("{name}.{extension}"))
 }
 
 /// The first of `path`, `path-2`, … that does not exist yet.
@@ -109,18 +110,18 @@ mod tests {
     use std::fs;
     use std::time::{Duration, UNIX_EPOCH};
 
-    use super::{NameError, free, prune, recording_name, rfc3339, timestamp};
+    use super::{NameError, file_name, free, prune, rfc3339, timestamp};
 
     /// S47: a file name was once taken from the network verbatim.
     #[test]
     fn no_name_leads_out_of_the_folder() {
-        assert_eq!(recording_name("take 1"), Ok("take 1.wav".to_owned()));
-        assert_eq!(recording_name("take.wav"), Ok("take.wav".to_owned()));
+        assert_eq!(file_name("take 1", "wav"), Ok("take 1.wav".to_owned()));
+        assert_eq!(file_name("take.wav", "wav"), Ok("take.wav".to_owned()));
         for wrong in ["../x", "/etc/passwd", "a/b", "a\\b", ".hidden", "..", "-rf", "a\0b", "a\n"] {
-            assert_eq!(recording_name(wrong), Err(NameError::Form), "{wrong:?}");
+            assert_eq!(file_name(wrong, "wav"), Err(NameError::Form), "{wrong:?}");
         }
         for wrong in ["", ".wav", &"x".repeat(101)] {
-            assert_eq!(recording_name(wrong), Err(NameError::Length), "{wrong:?}");
+            assert_eq!(file_name(wrong, "wav"), Err(NameError::Length), "{wrong:?}");
         }
     }
 

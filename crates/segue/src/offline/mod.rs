@@ -20,7 +20,7 @@ use crate::cli::RenderArgs;
 use crate::exit::{Exit, Failure};
 use crate::files::journal::JournalReader;
 
-pub(crate) use patch::{compile, patch_tempo, read_patch};
+pub(crate) use patch::{check_text, compile, patch_tempo, read_patch};
 pub(crate) use score::frame_of;
 
 /// `segue render`: a journal if the input begins like one or is called one, else a patch.

@@ -36,6 +36,13 @@ pub(crate) fn patch_tempo(text: &str) -> Option<f64> {
     Patch::parse(text).ok().map(|patch| patch.tempo())
 }
 
+/// Whether a patch is one, for whatever engine.
+pub(crate) fn check_text(path: &Path, text: &str) -> Result<(), Failure> {
+    // As much room as there can be: the engine knows how much it has.
+    let setup = Setup { state_bytes: 1 << 32, ..Setup::default() };
+    compile(&path.display().to_string(), text, &setup).map(|_| ())
+}
+
 /// The plan of a patch, or every mistake in it.
 pub(crate) fn plan(text: &str, setup: &Setup) -> Result<Plan, Vec<Mistake>> {
     Plan::compile(&Patch::parse(text)?, setup)

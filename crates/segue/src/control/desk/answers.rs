@@ -13,7 +13,7 @@ const PROTOCOL: i32 = 1;
 const SILENT_DB: f32 = -96.0;
 
 /// The value of a settable address as an argument: a word for a choice, dB for the master.
-pub(in crate::control) fn value(plan: &Plan, topic: Topic, value: f32) -> OscType {
+pub(super) fn value(plan: &Plan, topic: Topic, value: f32) -> OscType {
     match topic {
         Topic::Param { module, param } => {
             let spec = plan.modules()[usize::from(module)].spec();
@@ -30,13 +30,13 @@ pub(in crate::control) fn value(plan: &Plan, topic: Topic, value: f32) -> OscTyp
 }
 
 /// `/engine/hello`: name, version, protocol.
-pub(in crate::control) fn hello() -> Vec<OscType> {
+pub(crate) fn hello() -> Vec<OscType> {
     let text = |text: &str| OscType::String(text.to_owned());
     vec![text("segue"), text(build::VERSION), OscType::Int(PROTOCOL)]
 }
 
 /// `/engine/list`: the modules of the patch as JSON.
-pub(in crate::control) fn list(plan: &Plan) -> String {
+pub(crate) fn list(plan: &Plan) -> String {
     let modules = plan.modules().iter().map(|module| {
         let spec = module.spec();
         let params: Vec<_> = spec.params.iter().map(|param| param.name).collect();

@@ -18,6 +18,8 @@ pub(crate) const RESERVED: usize = 2_048;
 pub(crate) struct Bundle {
     /// Who asked.
     pub(crate) origin: u32,
+    /// Of which edition their modules are.
+    pub(crate) edition: u32,
     /// What, in order; at most 64.
     pub(crate) commands: Vec<Command>,
 }
@@ -42,7 +44,7 @@ pub(crate) struct Backlog {
     first: u64,
     commands: usize,
     /// Where the newest waiting set of a parameter stands.
-    sets: BTreeMap<(u16, u16), u64>,
+    sets: BTreeMap<(u32, u16, u16), u64>,
 }
 
 impl Backlog {
@@ -122,9 +124,11 @@ impl Backlog {
 }
 
 /// The parameter a bundle of one untimed set is for.
-fn parameter(bundle: &Bundle) -> Option<(u16, u16)> {
+fn parameter(bundle: &Bundle) -> Option<(u32, u16, u16)> {
     match bundle.commands.as_slice() {
-        [Command { due: 0, action: Action::Set { module, param, .. } }] => Some((*module, *param)),
+        [Command { due: 0, action: Action::Set { module, param, .. } }] => {
+            Some((bundle.edition, *module, *param))
+        }
         _ => None,
     }
 }
@@ -146,7 +150,7 @@ mod tests {
     use super::{BOUND, Backlog, Bundle, RESERVED, Taken};
 
     fn one(action: Action) -> Bundle {
-        Bundle { origin: 1, commands: vec![Command::now(action)] }
+        Bundle { origin: 1, edition: 0, commands: vec![Command::now(action)] }
     }
 
     fn set(param: u16, value: f32) -> Bundle {

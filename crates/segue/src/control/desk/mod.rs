@@ -7,7 +7,13 @@
 pub(super) mod answers;
 pub(super) mod backlog;
 mod clock;
-pub(crate) mod mirror;
+mod commit;
+mod history;
+pub(super) mod mirror;
+mod patching;
+mod syncs;
+#[cfg(test)]
+mod tests;
 mod verdicts;
 
 use std::collections::VecDeque;
@@ -17,21 +23,22 @@ use rosc::{OscMessage, OscType};
 use segue_lockstep::memory::inbox::{Count, Inbox};
 use segue_lockstep::memory::orders::Orders;
 use segue_lockstep::memory::slot::Slot;
-use segue_lockstep::{BLOCK_FRAMES, COMMANDS_PER_BLOCK};
+use segue_lockstep::{BLOCK_FRAMES, COMMANDS_PER_BLOCK, memory};
 use segue_rack::{Action, Command, Plan};
 
 use self::backlog::{Backlog, Bundle, Taken};
 use self::clock::FrameClock;
 use self::mirror::Mirror;
-use self::verdicts::{Crier, Told};
+use self::patching::Patching;
+pub(crate) use self::patching::UnderWay;
+use self::syncs::Pending;
+use self::verdicts::{Crier, Editions, Told};
 use super::sockets::{Sender, Senders};
+use super::staging::Staging;
 use crate::osc::address::{self, Ask, EngineAsk, Patience, RecordAsk, Revived};
 use crate::osc::decode::{self, Group};
 use crate::osc::refusal::{Code, Refusal};
 use crate::osc::time::When;
-
-/// `/sync` messages that may wait for their answer.
-const SYNCS_MAX: usize = 4096;
 
 /// What an engine answers with; never answered.
 const REPLIES: [&str; 4] = ["/error", "/done", "/late", "/synced"];
@@ -58,17 +65,19 @@ pub(crate) enum Errand {
     ReviveSlots(Option<u32>),
     /// Silence, also if no worker answers.
     Panic,
-}
-
-/// A `/sync` that is not answered yet.
-#[derive(Clone, Copy, Debug)]
-struct Pending {
-    sender: Sender,
-    number: i32,
-    /// In the backlog below this number, until that is sent.
-    backlog: Option<u64>,
-    /// Then in the inbox below this number, until that is taken.
-    inbox: u64,
+    /// Have the plan of this edition, with this low half of its hash, proved.
+    Prove {
+        /// Which plan.
+        edition: u32,
+        /// Which of those that were written under that number.
+        check: u32,
+    },
+    /// Another patch plays from now on.
+    Adopted,
+    /// Write a patch into the show folder, under this name or that of the patch.
+    Save(Sender, OscMessage, Option<String>, String),
+    /// Read one from there, for [`Desk::loaded`].
+    Load(Sender, OscMessage, String),
 }
 
 /// The desk.
@@ -85,25 +94,52 @@ pub(crate) struct Desk {
     syncs: VecDeque<Pending>,
     errands: Vec<Errand>,
     crier: Crier,
+    patching: Patching,
     /// Slots there are.
     slots: u32,
 }
 
+/// What plays when a desk begins.
+pub(crate) struct Playing {
+    /// Its plan.
+    pub(crate) plan: Plan,
+    /// Which edition that is.
+    pub(crate) edition: u32,
+    /// What stands where.
+    pub(crate) mirror: Mirror,
+    /// What a block of it needs, as far as that was measured.
+    pub(crate) cost_ns: Option<u64>,
+}
+
+/// The memory a desk writes to, or reads.
+#[derive(Clone)]
+pub(crate) struct Shared {
+    /// What goes to playout.
+    pub(crate) inbox: Inbox,
+    /// What playout and the monitor say.
+    pub(crate) orders: Orders,
+    /// Every edition.
+    pub(crate) plans: memory::plans::Plans,
+}
+
 impl Desk {
-    /// A desk for `plan`, played in so many `slots`; `mirror` says what stands where.
+    /// A desk for what plays in so many `slots`, with the pending edits of a predecessor.
     pub(crate) fn new(
-        plan: Plan,
-        mirror: Mirror,
-        inbox: Inbox,
-        orders: Orders,
+        playing: Playing,
+        shared: Shared,
+        staging: Staging,
         generation: u64,
         slots: u32,
     ) -> Self {
+        let Playing { plan, edition, mirror, cost_ns } = playing;
+        let Shared { inbox, orders, plans } = shared;
+        let rate = plan.setup().rate;
         Self {
-            clock: FrameClock::new(plan.setup().rate),
+            patching: Patching::new(plans, staging, &orders, (rate, cost_ns)),
+            clock: FrameClock::new(rate),
             crier: Crier::new(&orders),
             plan,
-            edition: 0,
+            edition,
             inbox,
             orders,
             mirror,
@@ -115,12 +151,6 @@ impl Desk {
         }
     }
 
-    /// The same for a plan of this edition.
-    pub(crate) fn of_edition(mut self, edition: u32) -> Self {
-        self.edition = edition;
-        self
-    }
-
     /// What plays.
     pub(crate) fn plan(&self) -> &Plan {
         &self.plan
@@ -128,7 +158,7 @@ impl Desk {
 
     /// Whether something waits for playout, so that the next turn should come soon.
     pub(crate) fn is_waiting(&self) -> bool {
-        !self.backlog.is_empty() || !self.syncs.is_empty()
+        !self.backlog.is_empty() || !self.syncs.is_empty() || self.patching.is_waiting()
     }
 
     /// What was left to be done since the last call.
@@ -165,19 +195,23 @@ impl Desk {
     }
 
     fn tell_verdicts(&mut self) {
-        let told = self.crier.news(&self.orders, &self.plan, &self.senders);
+        let plans = Editions::new((&self.plan, self.edition), self.patching.former());
+        let told = self.crier.news(&self.orders, &plans, &self.senders);
         self.tell(told);
     }
 
-    /// Looks for modules that were set back; once a turn.
-    pub(crate) fn look_at(&mut self, slots: &[Slot]) {
+    /// Looks for modules that were set back, and how far a commit is; once a turn.
+    pub(crate) fn look_at(&mut self, slots: &[Slot], now: Moment) {
         if let Some(first) = self.orders.primary().and_then(|slot| slots.get(slot)) {
-            let told = self.crier.resets(first, &self.orders, &self.plan, &self.senders);
+            let plans = Editions::new((&self.plan, self.edition), self.patching.former());
+            let told = self.crier.resets(first, &self.orders, &plans, &self.senders);
             self.tell(told);
         }
+        self.look_at_commit(slots, now);
     }
 
     fn tell(&mut self, told: Told) {
+        told.taken_back.into_iter().for_each(|edition| self.take_back(edition));
         told.lines.iter().for_each(|line| eprintln!("{line}"));
         for (sender, message, refusal) in told.refusals {
             self.refuse(sender, &message, &refusal);
@@ -210,8 +244,14 @@ impl Desk {
                 return;
             }
         };
-        let mut batch = Batch { due, late, commands: Vec::new(), asked_by: Vec::new() };
-        for message in messages {
+        let mut batch = Batch { due, late, now, commands: Vec::new(), asked_by: Vec::new() };
+        let mut messages = VecDeque::from(messages);
+        while let Some(message) = messages.pop_front() {
+            if self.patching.holds(sender, message.as_ref().ok()) {
+                messages.push_front(message);
+                self.submit(sender, &mut batch);
+                return self.hold(sender, Group { time, messages: messages.into(), bundled });
+            }
             match message {
                 Ok(message) => self.message(sender, message, &mut batch, patience),
                 Err(bad) => {
@@ -241,6 +281,7 @@ impl Desk {
                 for message in expanded {
                     match address::resolve(&self.plan, &message) {
                         Ok(ask) => self.perform(sender, ask, message, batch),
+                        Err(_) if self.set_pending(sender, &message, batch.now) => {}
                         Err(refusal) => self.refuse(sender, &message, &refusal),
                     }
                 }
@@ -284,9 +325,9 @@ impl Desk {
                 self.submit(sender, batch);
                 return self.sync(sender, number, &message);
             }
-            Ask::Patch(_) => {
-                let text = "this engine cannot edit a patch while it plays";
-                return self.refuse(sender, &message, &Refusal::new(Code::Forbidden, text));
+            Ask::Patch(ask) => {
+                self.submit(sender, batch);
+                return self.patch(sender, ask, message, batch.now);
             }
             Ask::Record(ask) => return self.errands.push(Errand::Record(sender, ask)),
             Ask::Engine(ask) => return self.errands.push(Errand::Engine(sender, ask)),
@@ -353,7 +394,8 @@ impl Desk {
         if self.backlog.is_empty() && self.send(origin, commands) {
             return Ok(());
         }
-        let taken = self.backlog.push(Bundle { origin, commands: commands.to_vec() });
+        let (edition, commands) = (self.edition, commands.to_vec());
+        let taken = self.backlog.push(Bundle { origin, edition, commands });
         self.inbox.set_waiting(self.backlog.len() as u64);
         match taken {
             Taken::Waits => Ok(()),
@@ -376,7 +418,7 @@ impl Desk {
     fn send_backlog(&mut self) {
         while let Some(bundle) = self.backlog.front() {
             let commands = bundle.commands.iter();
-            let payloads: Vec<_> = commands.map(|it| it.encode_for(self.edition)).collect();
+            let payloads: Vec<_> = commands.map(|it| it.encode_for(bundle.edition)).collect();
             if self.inbox.send(self.orders.taken(), bundle.origin, &payloads).is_none() {
                 return;
             }
@@ -389,35 +431,6 @@ impl Desk {
         let value = self.mirror.value(topic).unwrap_or(0.0);
         let argument = answers::value(&self.plan, topic, value);
         self.reply(sender, OscMessage { addr: message.addr, args: vec![argument] });
-    }
-
-    fn sync(&mut self, sender: Sender, number: i32, message: &OscMessage) {
-        if self.syncs.len() >= SYNCS_MAX {
-            let refusal = Refusal::new(Code::Full, "too many /sync wait for their answer");
-            return self.refuse(sender, message, &refusal);
-        }
-        let backlog = (!self.backlog.is_empty()).then(|| self.backlog.next_number());
-        let inbox = self.inbox.head();
-        self.syncs.push_back(Pending { sender, number, backlog, inbox });
-        self.answer_syncs();
-    }
-
-    fn answer_syncs(&mut self) {
-        let waits = self.backlog.front().is_some();
-        let sent = if waits { self.backlog.first_number() } else { u64::MAX };
-        let (head, taken) = (self.inbox.head(), self.orders.taken());
-        while let Some(pending) = self.syncs.front_mut() {
-            if pending.backlog.is_some_and(|number| number <= sent) {
-                pending.backlog = None;
-                pending.inbox = head;
-            }
-            if pending.backlog.is_some() || pending.inbox > taken {
-                return;
-            }
-            let (sender, args) = (pending.sender, vec![OscType::Int(pending.number)]);
-            self.syncs.pop_front();
-            self.reply(sender, OscMessage { addr: "/synced".to_owned(), args });
-        }
     }
 
     fn duration(&self, frames: u64) -> Duration {
@@ -457,231 +470,8 @@ impl Desk {
 struct Batch {
     due: u64,
     late: Option<Duration>,
+    /// When it is asked.
+    now: Moment,
     commands: Vec<Command>,
     asked_by: Vec<OscMessage>,
-}
-
-#[cfg(test)]
-mod tests {
-    use std::time::{Duration, SystemTime, UNIX_EPOCH};
-
-    use rosc::{OscMessage, OscType};
-    use segue_lockstep::memory::inbox::{Count, INBOX_DEPTH, Inbox};
-    use segue_lockstep::memory::orders::{Orders, Sealing};
-    use segue_rack::{Action, Command, Patch, Plan, Setup};
-    use segue_sys::Region;
-
-    use super::{Desk, Errand, Mirror, Moment, Sender};
-    use crate::osc::reply::encode;
-    use crate::osc::time::TimeTag;
-
-    const PATCH: &str = "segue = 1\n[osc]\ntype = \"osc\"\n[env]\ntype = \"adsr\"\nin = \"osc\"\n\
-                         [out]\nin = \"env\"\n";
-    const ME: Sender = Sender::Tcp(1);
-
-    struct Bench {
-        desk: Desk,
-        inbox: Inbox,
-        orders: Orders,
-        now: Moment,
-    }
-
-    impl Bench {
-        fn new() -> Self {
-            let plan = Plan::compile(&Patch::parse(PATCH).unwrap(), &Setup::default()).unwrap();
-            let inbox = Inbox::new(Region::heap(Inbox::words())).unwrap();
-            let orders = Orders::new(Region::heap(Orders::words())).unwrap();
-            let mirror = Mirror::new(&plan);
-            let desk = Desk::new(plan, mirror, inbox.clone(), orders.clone(), 1, 2);
-            let wall = UNIX_EPOCH + Duration::from_secs(1_800_000_000);
-            let now = Moment { wall, steady: Duration::ZERO };
-            let mut bench = Self { desk, inbox, orders, now };
-            // The playhead at block 1000, sealed five blocks ahead.
-            bench.orders.set_playhead(1000);
-            bench.orders.publish(Sealing { head: 0, taken: 0, sealed: 1005, end: None });
-            bench.desk.turn(bench.now);
-            bench
-        }
-
-        fn send(&mut self, packet: &[u8]) -> Vec<String> {
-            self.desk.packet(ME, packet, self.now);
-            self.replies()
-        }
-
-        fn replies(&mut self) -> Vec<String> {
-            let shown = |errand| match errand {
-                Errand::Reply(ME, message) => crate::client::conversation::shown(&message),
-                other => format!("{other:?}"),
-            };
-            self.desk.errands().into_iter().map(shown).collect()
-        }
-
-        fn sent(&self) -> Vec<(Command, u8)> {
-            let of = |number| self.inbox.take(number).unwrap();
-            let sent = (0..self.inbox.head()).map(of);
-            sent.map(|it| (Command::decode(&it.payload).unwrap(), it.more)).collect()
-        }
-
-        fn taken(&mut self, taken: u64) -> Vec<String> {
-            self.orders.publish(Sealing { head: 0, taken, sealed: 1005, end: None });
-            self.desk.turn(self.now);
-            self.replies()
-        }
-    }
-
-    fn message(addr: &str, args: Vec<OscType>) -> Vec<u8> {
-        encode(&OscMessage { addr: addr.to_owned(), args })
-    }
-
-    fn bundle(at: Option<SystemTime>, messages: &[Vec<u8>]) -> Vec<u8> {
-        let tag = at.map_or(TimeTag::NOW, TimeTag::of);
-        let mut bytes = b"#bundle\0".to_vec();
-        bytes.extend(tag.0.to_be_bytes());
-        for message in messages {
-            bytes.extend((message.len() as u32).to_be_bytes());
-            bytes.extend(message);
-        }
-        bytes
-    }
-
-    fn gate(level: i32) -> Vec<u8> {
-        message("/gate/env", vec![OscType::Int(level)])
-    }
-
-    fn freq(hertz: f32) -> Vec<u8> {
-        message("/mod/osc/freq", vec![OscType::Float(hertz)])
-    }
-
-    #[test]
-    fn a_bundle_goes_as_a_whole_and_a_refused_message_does_not_hold_back_the_others() {
-        let mut bench = Bench::new();
-        let wrong = message("/gate/nobody", vec![OscType::Int(1)]);
-        let replies = bench.send(&bundle(None, &[freq(100.0), wrong, gate(1)]));
-        assert_eq!(replies.len(), 1);
-        assert!(replies[0].starts_with("/error /gate/nobody unknown_module"), "{}", replies[0]);
-        let sent = bench.sent();
-        assert_eq!(sent.iter().map(|(_, more)| *more).collect::<Vec<_>>(), [1, 0]);
-        assert!(sent.iter().all(|(command, _)| command.due == 0));
-        assert_eq!(bench.inbox.count(Count::Refused), 1);
-    }
-
-    #[test]
-    fn a_slot_that_is_none_is_not_revived() {
-        let mut bench = Bench::new();
-        let revive = |slot| message("/engine/revive", vec![OscType::Int(slot)]);
-        let replies = bench.send(&revive(1));
-        assert_eq!(replies, ["ReviveSlots(Some(1))", "/done /engine/revive"]);
-        let refused = "/error /engine/revive out_of_range \"the slots are 0 to 1\" 2";
-        assert_eq!(bench.send(&revive(2)), [refused]);
-        assert_eq!(bench.inbox.count(Count::Refused), 1);
-    }
-
-    #[test]
-    fn more_than_64_messages_in_a_bundle_are_refused_as_a_whole() {
-        let mut bench = Bench::new();
-        let replies = bench.send(&bundle(None, &vec![gate(1); 65]));
-        assert_eq!(replies.len(), 65);
-        assert!(replies.iter().all(|it| it.starts_with("/error /gate/env full")));
-        assert_eq!(bench.sent(), []);
-        assert_eq!(bench.send(&bundle(None, &vec![gate(1); 64])), [""; 0]);
-        assert_eq!(bench.sent().len(), 64);
-    }
-
-    #[test]
-    fn a_time_tag_means_its_frame() {
-        let mut bench = Bench::new();
-        let at = bench.now.wall + Duration::from_millis(500);
-        assert_eq!(bench.send(&bundle(Some(at), &[gate(1)])), [""; 0]);
-        let frame = 1000 * 64 + 24_000;
-        assert_eq!(bench.sent(), [(Command::at(frame, Action::Gate { module: 1, level: 1.0 }), 0)]);
-        // The question is answered with what is now; then with what has come.
-        assert_eq!(bench.send(&message("/gate/env", vec![])), ["/gate/env 0.0"]);
-        bench.orders.set_playhead(1375);
-        assert_eq!(bench.send(&message("/gate/env", vec![])), ["/gate/env 1.0"]);
-    }
-
-    #[test]
-    fn a_time_tag_in_the_past_is_applied_at_once_and_told() {
-        let mut bench = Bench::new();
-        let at = bench.now.wall - Duration::from_millis(250);
-        assert_eq!(bench.send(&bundle(Some(at), &[gate(1)])), ["/late 0.25 /gate/env"]);
-        assert_eq!(bench.sent()[0].0.due, 0);
-        // Within what is sealed already it is late as well, by what is left of that.
-        let at = bench.now.wall + Duration::from_millis(2);
-        let reply = bench.send(&bundle(Some(at), &[gate(0)])).remove(0);
-        assert!(reply.starts_with("/late 0.004"), "{reply}");
-    }
-
-    #[test]
-    fn a_time_tag_beyond_a_minute_is_refused() {
-        let mut bench = Bench::new();
-        let at = bench.now.wall + Duration::from_secs(61);
-        let reply = bench.send(&bundle(Some(at), &[gate(1)])).remove(0);
-        assert!(reply.starts_with("/error /gate/env out_of_range"), "{reply}");
-        assert_eq!(bench.sent(), []);
-    }
-
-    #[test]
-    fn a_sync_is_answered_when_everything_before_it_is_in_the_log() {
-        let mut bench = Bench::new();
-        bench.send(&gate(1));
-        bench.send(&gate(0));
-        assert_eq!(bench.send(&message("/sync", vec![OscType::Int(7)])), [""; 0]);
-        assert_eq!(bench.taken(1), [""; 0]);
-        assert_eq!(bench.taken(2), ["/synced 7"]);
-        assert_eq!(bench.send(&message("/sync", vec![OscType::Int(8)])), ["/synced 8"]);
-    }
-
-    /// S28: order per sender is kept, also when the inbox is full in between.
-    #[test]
-    fn what_the_inbox_cannot_hold_follows_in_order() {
-        let mut bench = Bench::new();
-        for number in 0..INBOX_DEPTH + 10 {
-            assert_eq!(bench.send(&freq(100.0 + number as f32)), [""; 0]);
-        }
-        bench.send(&message("/sync", vec![OscType::Int(1)]));
-        assert_eq!(bench.inbox.head(), INBOX_DEPTH as u64);
-        // Four are taken, so four of the ten follow.
-        assert_eq!(bench.taken(4), [""; 0]);
-        assert_eq!(bench.inbox.head(), INBOX_DEPTH as u64 + 4);
-        assert_eq!(bench.taken(INBOX_DEPTH as u64 + 4), [""; 0]);
-        assert_eq!(bench.taken(INBOX_DEPTH as u64 + 10), ["/synced 1"]);
-        let last = bench.inbox.take(INBOX_DEPTH as u64 + 9).unwrap();
-        let value = 100.0 + (INBOX_DEPTH + 9) as f32;
-        match Command::decode(&last.payload).unwrap().action {
-            Action::Set { value: sent, .. } => assert_eq!(sent, value),
-            other => panic!("{other:?}"),
-        }
-        assert_eq!(
-            bench.send(&message("/mod/osc/freq", vec![])),
-            [format!("/mod/osc/freq {value:?}")]
-        );
-    }
-
-    #[test]
-    fn a_question_behind_a_set_is_answered_with_what_was_set() {
-        let mut bench = Bench::new();
-        let replies = bench.send(&bundle(None, &[freq(123.0), message("/mod/osc/freq", vec![])]));
-        assert_eq!(replies, ["/mod/osc/freq 123.0"]);
-        let replies = bench.send(&freq(1e9));
-        assert!(replies[0].contains("out_of_range") && replies[0].contains("was used"));
-    }
-
-    #[test]
-    fn an_answer_is_not_answered_lest_two_engines_talk_for_ever() {
-        let mut bench = Bench::new();
-        let refused = encode(&OscMessage { addr: "/nope".to_owned(), args: vec![] });
-        assert_eq!(bench.send(&refused).len(), 1);
-        for addr in super::REPLIES {
-            assert_eq!(bench.send(&message(addr, vec![])), [""; 0]);
-        }
-        assert_eq!(bench.inbox.count(Count::Refused), 5);
-    }
-
-    #[test]
-    fn what_is_no_packet_is_refused_and_counted() {
-        let mut bench = Bench::new();
-        assert!(bench.send(b"nonsense")[0].starts_with("/error"));
-        assert_eq!((bench.inbox.count(Count::Refused), bench.inbox.count(Count::Received)), (1, 1));
-    }
 }

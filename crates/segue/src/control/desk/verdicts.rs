@@ -16,6 +16,7 @@ use segue_rack::{Action, Command, Plan};
 
 use crate::client::conversation::shown;
 use crate::control::sockets::{Sender, Senders};
+use crate::offline::editions::adopted;
 use crate::osc::refusal::{Code, Refusal};
 
 /// Commands that a block can carry, and some more: as far back as a sender is looked for.
@@ -30,6 +31,57 @@ pub(super) struct Told {
     pub(super) remarks: Vec<(Sender, OscMessage, Refusal)>,
     /// To the log.
     pub(super) lines: Vec<String>,
+    /// Editions that were never gone over to.
+    pub(super) taken_back: Vec<u32>,
+}
+
+/// What plays and what played before it: of which module a record or a part speaks.
+#[derive(Clone, Copy)]
+pub(super) struct Editions<'a> {
+    now: (&'a Plan, u32),
+    before: Option<(&'a Plan, u32)>,
+}
+
+impl<'a> Editions<'a> {
+    /// What plays, and what played before it.
+    pub(super) fn new(now: (&'a Plan, u32), before: Option<(&'a Plan, u32)>) -> Self {
+        Self { now, before }
+    }
+
+    /// The plan of an edition; that which plays where it is not known any more.
+    fn of(&self, edition: u32) -> &'a Plan {
+        let before = self.before.filter(|(_, before)| *before == edition);
+        before.unwrap_or(self.now).0
+    }
+
+    /// Which edition rendered a block.
+    fn in_block(&self, block: u64, orders: &Orders) -> u32 {
+        let Some((_, before)) = self.before else { return self.now.1 };
+        let head = orders.head();
+        for number in (orders.keep_from().min(head.saturating_sub(BACK))..head).rev() {
+            let Found::Record(record) = orders.record(number) else { break };
+            if record.block <= block {
+                break;
+            }
+            if adopted(&record.payload) == Some(self.now.1) {
+                return before;
+            }
+        }
+        self.now.1
+    }
+
+    /// The id of a part as the breadcrumb names it in a block: behind the modules of what plays
+    /// come those of what it fades from.
+    fn name(&self, part: u32, edition: u32) -> String {
+        let plan = self.of(edition);
+        let modules = plan.modules().len();
+        let faded = self.before.filter(|(_, before)| edition == self.now.1 && *before != edition);
+        let module = match (plan.modules().get(part as usize), faded) {
+            (None, Some((before, _))) => before.modules().get(part as usize - modules),
+            (found, _) => found,
+        };
+        module.map_or_else(|| format!("module {part}"), |module| module.id().to_owned())
+    }
 }
 
 /// What was told.
@@ -51,17 +103,22 @@ impl Crier {
     }
 
     /// What is new.
-    pub(super) fn news(&mut self, orders: &Orders, plan: &Plan, senders: &Senders) -> Told {
+    pub(super) fn news(
+        &mut self,
+        orders: &Orders,
+        plans: &Editions<'_>,
+        senders: &Senders,
+    ) -> Told {
         let mut told = Told::default();
         while self.told < orders.verdicts().count() {
             let verdict = orders.verdicts().read(self.told);
             self.told += 1;
             match verdict {
                 Some(Verdict::Quarantine { number, block }) => {
-                    quarantined(number, block, orders, plan, senders, &mut told);
+                    quarantined(number, block, orders, plans, senders, &mut told);
                 }
                 Some(Verdict::Bypass { part, block }) => {
-                    bypassed(part, block, orders, plan, senders, &mut told);
+                    bypassed(part, block, orders, plans, senders, &mut told);
                 }
                 None => {}
             }
@@ -74,7 +131,7 @@ impl Crier {
         &mut self,
         first: &Slot,
         orders: &Orders,
-        plan: &Plan,
+        plans: &Editions<'_>,
         senders: &Senders,
     ) -> Told {
         let mut told = Told::default();
@@ -82,11 +139,11 @@ impl Crier {
         if first.resets() <= known && self.reset_in.is_empty() {
             return told;
         }
-        let second = u64::from(plan.setup().rate) / BLOCK_FRAMES as u64;
+        let second = u64::from(plans.now.0.setup().rate) / BLOCK_FRAMES as u64;
         for reset in first.newest_resets() {
             let last = self.reset_in.get(&reset.part).copied();
             if reset.count > known && last.is_none_or(|last| reset.from > last + second) {
-                was_reset(reset, orders, plan, senders, &mut told);
+                was_reset(reset, orders, plans, senders, &mut told);
             }
             self.resets = self.resets.max(Some(reset.count));
             self.reset_in.insert(reset.part, last.unwrap_or(0).max(reset.to));
@@ -95,12 +152,19 @@ impl Crier {
     }
 }
 
-fn was_reset(reset: Reset, orders: &Orders, plan: &Plan, senders: &Senders, told: &mut Told) {
+fn was_reset(
+    reset: Reset,
+    orders: &Orders,
+    plans: &Editions<'_>,
+    senders: &Senders,
+    told: &mut Told,
+) {
     let Reset { part, from: block, .. } = reset;
-    let name = module_name(plan, part);
+    let edition = plans.in_block(block, orders);
+    let name = plans.name(part, edition);
     let text =
         format!("the output of module '{name}' was no number in block {block}; it was reset");
-    for (sender, message) in asked_of(part, block, orders, plan, senders) {
+    for (sender, message) in asked_of((part, edition), block, orders, plans, senders) {
         let remark = Refusal::new(Code::NotFinite, format!("{text}, with this applied"));
         told.remarks.push((sender, message, remark));
     }
@@ -111,7 +175,7 @@ fn quarantined(
     number: u64,
     block: u64,
     orders: &Orders,
-    plan: &Plan,
+    plans: &Editions<'_>,
     senders: &Senders,
     told: &mut Told,
 ) {
@@ -121,7 +185,8 @@ fn quarantined(
         told.lines.push(format!("command {number} is quarantined: {text}"));
         return;
     };
-    let message = message(&record, plan);
+    told.taken_back.extend(adopted(&record.payload));
+    let message = message(&record, plans);
     told.lines.push(format!("{} (command {number}) is quarantined: {text}", shown(&message)));
     if let Some(sender) = senders.sender(record.origin) {
         told.refusals.push((sender, message, Refusal::new(Code::Quarantined, text)));
@@ -132,11 +197,12 @@ fn bypassed(
     part: u32,
     block: u64,
     orders: &Orders,
-    plan: &Plan,
+    plans: &Editions<'_>,
     senders: &Senders,
     told: &mut Told,
 ) {
-    let name = module_name(plan, part);
+    let edition = plans.in_block(block, orders);
+    let name = plans.name(part, edition);
     told.lines.push(format!(
         "module '{name}' is bypassed: it killed the worker that rendered it in block {block}; \
          /engine/revive {name} brings it back"
@@ -145,17 +211,17 @@ fn bypassed(
         "module '{name}' failed in this block and is bypassed; this is not applied; \
          /engine/revive {name} brings it back"
     );
-    for (sender, message) in asked_of(part, block, orders, plan, senders) {
+    for (sender, message) in asked_of((part, edition), block, orders, plans, senders) {
         told.refusals.push((sender, message, Refusal::new(Code::Quarantined, text.clone())));
     }
 }
 
 /// The messages of known senders that asked something of a module in a block, newest first.
 fn asked_of(
-    part: u32,
+    (part, edition): (u32, u32),
     block: u64,
     orders: &Orders,
-    plan: &Plan,
+    plans: &Editions<'_>,
     senders: &Senders,
 ) -> Vec<(Sender, OscMessage)> {
     let head = orders.head();
@@ -166,26 +232,23 @@ fn asked_of(
             break;
         }
         let module = Command::decode(&record.payload).ok().and_then(|command| command.module());
-        if record.block > block || module.map(u32::from) != Some(part) {
+        let of_it = Command::edition_of(&record.payload) == edition;
+        if record.block > block || module.map(u32::from) != Some(part) || !of_it {
             continue;
         }
         if let Some(sender) = senders.sender(record.origin) {
-            asked.push((sender, message(&record, plan)));
+            asked.push((sender, message(&record, plans)));
         }
     }
     asked
 }
 
-/// The id of a part as the breadcrumb names it.
-fn module_name(plan: &Plan, part: u32) -> String {
-    let module = plan.modules().get(part as usize);
-    module.map_or_else(|| format!("module {part}"), |module| module.id().to_owned())
-}
-
 /// The message that became this record, as far as it can be told.
-fn message(record: &Record, plan: &Plan) -> OscMessage {
+fn message(record: &Record, plans: &Editions<'_>) -> OscMessage {
     let action = Command::decode(&record.payload).map(|command| command.action);
-    let id = |module: u16| module_name(plan, module.into());
+    let edition = Command::edition_of(&record.payload);
+    let plan = plans.of(edition);
+    let id = |module: u16| plans.name(module.into(), edition);
     let (addr, args) = match action {
         Ok(Action::Set { module, param, value, .. }) => {
             let modules = plan.modules().get(usize::from(module));

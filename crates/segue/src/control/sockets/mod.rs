@@ -32,6 +32,8 @@ pub(super) enum Incoming {
     Packet(Sender, Vec<u8>),
     /// A stream that cannot be read on.
     Broken(Sender, FramingError),
+    /// A connection is gone.
+    Closed(Sender),
 }
 
 /// All sockets.
@@ -99,6 +101,7 @@ impl Sockets {
         incoming.extend(self.streams.turn().into_iter().map(|arrived| match arrived {
             Arrived::Packet(number, packet) => Incoming::Packet(Sender::Tcp(number), packet),
             Arrived::Broken(number, error) => Incoming::Broken(Sender::Tcp(number), error),
+            Arrived::Closed(number) => Incoming::Closed(Sender::Tcp(number)),
         }));
         incoming
     }
@@ -234,6 +237,20 @@ mod tests {
         };
         sockets.end(sender);
         assert_eq!(client.read(&mut [0; 8]).unwrap(), 0);
+    }
+
+    #[test]
+    fn a_connection_that_is_gone_is_said_once_behind_all_that_it_said() {
+        let mut sockets = sockets();
+        let mut client = stream(&sockets);
+        client.write_all(&framing::frame(Style::Length, b"/a\0\0")).unwrap();
+        drop(client);
+        let incoming = received(&mut sockets, 2);
+        assert!(
+            matches!(&incoming[..], [Incoming::Packet(..), Incoming::Closed(_)]),
+            "{incoming:?}"
+        );
+        assert!(sockets.receive().is_empty());
     }
 
     #[test]

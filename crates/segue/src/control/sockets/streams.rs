@@ -34,6 +34,8 @@ pub(super) enum Arrived {
     Packet(u64, Vec<u8>),
     /// The stream cannot be read on; the connection ends when this is answered.
     Broken(u64, FramingError),
+    /// The connection is gone.
+    Closed(u64),
 }
 
 /// All connections, by number.
@@ -41,6 +43,8 @@ pub(super) enum Arrived {
 pub(super) struct Streams {
     connections: BTreeMap<u64, Connection>,
     next: u64,
+    /// Ended since the last turn.
+    closed: Vec<u64>,
 }
 
 impl Streams {
@@ -73,7 +77,7 @@ impl Streams {
     /// Reads what there is, writes what waits, ends what has ended.
     pub(super) fn turn(&mut self) -> Vec<Arrived> {
         let mut arrived = Vec::new();
-        let mut ended = Vec::new();
+        let mut ended = std::mem::take(&mut self.closed);
         for (number, connection) in &mut self.connections {
             connection.read(*number, &mut arrived);
             let over = connection.ended.is_some_and(|at| at.elapsed() > FAREWELL);
@@ -83,6 +87,8 @@ impl Streams {
         }
         for number in ended {
             self.connections.remove(&number);
+            // Behind all that it said.
+            arrived.push(Arrived::Closed(number));
         }
         arrived
     }
@@ -93,13 +99,15 @@ impl Streams {
         let style = connection.deframer.style().unwrap_or(Style::Length);
         connection.waiting.extend(framing::frame(style, packet));
         if connection.waiting.len() > WAITING_BYTES_MAX || !connection.write() {
-            self.connections.remove(&number);
+            self.end(number);
         }
     }
 
     /// Ends a connection.
     pub(super) fn end(&mut self, number: u64) {
-        self.connections.remove(&number);
+        if self.connections.remove(&number).is_some() {
+            self.closed.push(number);
+        }
     }
 }
 

@@ -184,13 +184,15 @@ fn named(settings: &Settings, path: &Path) -> PathBuf {
 /// Has the first plan proved before anybody plays it. `[control]`
 fn prove(seat: &ControlSeat, plan: &Plan, memo: &mut Memo) -> Result<(), Failure> {
     let lost = |error: io::Error| Failure::new(Exit::Unavailable, format!("no proof: {error}"));
-    seat.link.send(&ToSupervisor::Prove { plan: 0 }).map_err(lost)?;
+    let check = plan.hash() as u32;
+    seat.link.send(&ToSupervisor::Prove { plan: 0, check }).map_err(lost)?;
     let ToControl::Proved { outcome, .. } = seat.link.answer().map_err(lost)?;
     let sentence = outcome.sentence(plan, &seat.settings.setup());
     if outcome.refuses() {
         let text = format!("the patch is refused before it is heard: {sentence}");
         return Err(Failure::new(Exit::BadInput, text));
     }
+    memo.cost_ns = outcome.block_ns();
     if let Outcome::Unproved(_) = outcome {
         memo.complain(format!("the patch plays without a proof: {sentence}"));
     }
@@ -326,7 +328,7 @@ fn tell_lost(inbox: &Inbox, memo: &mut Memo) {
 /// Where a recording of this name goes; none if it is no name for a file.
 pub(super) fn recording_path(show: &Path, asked: Option<&str>) -> Result<PathBuf, String> {
     let name = match asked {
-        Some(asked) => folder::recording_name(asked).map_err(|error| error.to_string())?,
+        Some(asked) => folder::file_name(asked, "wav").map_err(|error| error.to_string())?,
         None => format!("{}.wav", folder::timestamp(SystemTime::now())),
     };
     let recordings = show.join("recordings");

@@ -15,7 +15,6 @@ use segue_rack::{Action, Command, Plan, PlanError, Setup};
 use super::standing::Standing;
 use super::{Beginning, begin, ids, offer, offer_all};
 use crate::cli::resume::Resume;
-use crate::control::desk::mirror::Mirror;
 use crate::control::memo::{Memo, Resumed};
 use crate::exit::{Exit, Failure};
 use crate::files::journal::{self, Bypass, Header, JournalReader, Tail};

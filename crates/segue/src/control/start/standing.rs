@@ -8,8 +8,8 @@ use segue_lockstep::memory::origin::Origin;
 use segue_lockstep::{BLOCK_FRAMES, Payload};
 use segue_rack::{Action, Command, Performer, Plan, Rack, Setup};
 
-use crate::control::follow::newest_checkpoint;
 use crate::control::desk::mirror::Mirror;
+use crate::control::follow::newest_checkpoint;
 use crate::host::ControlSeat;
 use crate::offline::editions::Written;
 use crate::offline::player::Player;

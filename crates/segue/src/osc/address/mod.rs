@@ -11,7 +11,7 @@ mod settable;
 use rosc::{OscMessage, OscType};
 use segue_rack::{Action, Plan};
 
-pub(crate) use self::patch::PatchAsk;
+pub(crate) use self::patch::{FADE_MS, PatchAsk, pending_set};
 use super::pattern;
 use super::refusal::{Code, Refusal};
 

@@ -75,7 +75,6 @@ pub(super) fn patch(what: &str, args: &[OscType]) -> Result<Ask, Refusal> {
 
 /// What `/mod/ID/PARAM value [ms]` asks of a module that is pending and not playing yet: there is
 /// no time to be taken. None for a question, and for every other address.
-#[cfg_attr(not(test), expect(dead_code, reason = "the desk asks once it keeps pending patches"))]
 pub(crate) fn pending_set(addr: &str, args: &[OscType]) -> Option<Result<Edit, Refusal>> {
     let (id, param) = addr.strip_prefix("/mod/")?.split_once('/')?;
     let value = match args {
