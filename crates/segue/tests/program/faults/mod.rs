@@ -3,7 +3,8 @@
 mod chaos;
 mod own;
 mod poison;
-mod proof;
+pub(crate) mod proof;
+pub(crate) mod resume;
 
 use rosc::OscType;
 use rustix::process::Signal;

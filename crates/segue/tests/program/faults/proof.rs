@@ -3,7 +3,7 @@
 use crate::engine::{Start, counter, segue};
 
 /// A patch whose module does its harm by itself, once it has played some blocks.
-fn harmful(mode: &str, after: u32) -> String {
+pub(crate) fn harmful(mode: &str, after: u32) -> String {
     format!(
         "segue = 1\n[osc]\ntype = \"osc\"\n[bad]\ntype = \"fault\"\nin = \"osc\"\n\
          mode = \"{mode}\"\nms = 30\ntrigger = 1\nafter = {after}\n[out]\nin = \"bad * 0.5\"\n"

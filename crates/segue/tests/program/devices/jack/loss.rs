@@ -141,14 +141,15 @@ fn who_insists_on_a_device_that_is_not_there_is_refused_with_69() {
 fn a_rate_that_the_server_does_not_have_is_refused_and_any_is_taken() {
     let Some(server) = Jackd::start(44_100, 1024) else { return };
     let engine = begin(server.engine("jack").arg("--rate").arg("48000"));
-    let status = engine.status();
-    assert!(problems(&status).contains("44100"), "{status:#}");
-    assert_eq!(device(&status), "null");
+    // A server that is busy with other tests may refuse whoever asks, now and then.
+    engine.wait("its rate is told", |status| {
+        device(status) == "null" && problems(status).contains("44100")
+    });
     engine.stop();
     let engine = begin(server.engine("jack").arg("--rate").arg("auto"));
     let status = wait_jack(&engine);
     assert_eq!(status["engine"]["rate"], 44_100);
     let from = playhead(&status);
     engine.wait("it plays on", |status| playhead(status) > from + 100);
-    engine.stop().assert_identical();
+    engine.stop().assert_identical_but_concealed();
 }

@@ -102,7 +102,7 @@ fn a_client_asked_for_by_name_is_played_into_and_again_when_it_comes_back() {
     wait_connected(&server, "segue:out_1", "jackrec:input1");
     wait_connected(&server, "segue:out_2", "jackrec:input2");
     engine.wait("nothing is wrong any more", |status| problems(status) == "[]");
-    engine.stop().assert_identical();
+    engine.stop().assert_identical_but_concealed();
 }
 
 #[test]
@@ -133,5 +133,5 @@ fn a_client_whose_name_is_no_text_does_no_harm() {
     });
     drop(metro);
     engine.wait("it plays on", |status| playhead(status) > from + 500);
-    engine.stop().assert_identical();
+    engine.stop().assert_identical_but_concealed();
 }

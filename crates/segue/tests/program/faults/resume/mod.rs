@@ -40,7 +40,7 @@ fn numbered(folder: &Path, stem: &str, extension: &str, round: usize) -> PathBuf
 }
 
 /// Waits until all that is in the log now is in the journal: a write that began later has it.
-fn journalled(engine: &Engine) {
+pub(crate) fn journalled(engine: &Engine) {
     let length = |status: &Value| {
         let journal = status["journal"].as_str().expect("a journal");
         std::fs::metadata(journal).expect("it is there").len()
