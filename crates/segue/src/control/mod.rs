@@ -60,7 +60,7 @@ fn run(seat: ControlSeat) -> Result<Exit, Failure> {
         keep_to_folders(&seat.settings);
         beginning
     };
-    let Beginning { plan, edition, mirror, mut memo, journal, recorder, mark } = beginning;
+    let Beginning { plan, edition, mirror, mut memo, journal, recorder, mark, wanted } = beginning;
     let (staging, ended) = Staging::after(&memo.pending);
     memo.pending = staging.rows();
     memo.write(&seat.inbox);
@@ -94,6 +94,8 @@ fn run(seat: ControlSeat) -> Result<Exit, Failure> {
     #[cfg(feature = "fault")]
     crate::host::fault::when_control_is_confined(&seat.settings.show, seat.generation);
     seat.inbox.set_ready(seat.generation);
+    let now = Moment { wall: SystemTime::now(), steady: Duration::ZERO };
+    wanted.into_iter().for_each(|text| desk.go_over(text, now));
     let exit = serve(seat, desk, Clerk::new(memo, orders_out), &news, drops);
     // Only its panic could be learned from this, and that has ended the process already.
     let _ = thread.join();

@@ -13,6 +13,7 @@ use super::follow::{News, Order};
 use super::memo::Memo;
 use super::sockets::{Sender, Sockets};
 use super::start;
+use crate::client::conversation::shown;
 use crate::client::report;
 use crate::files::folder;
 use crate::files::patches::{PatchFileError, Patches};
@@ -77,6 +78,13 @@ impl Clerk {
         now: Moment,
     ) {
         match errand {
+            Errand::Reply(Sender::Own, message) => {
+                eprintln!("{}", shown(&message));
+                if message.addr == "/error" {
+                    self.complain(format!("the patch is not gone over to: {}", shown(&message)));
+                    self.memo.write(&seat.inbox);
+                }
+            }
             Errand::Reply(sender, message) => sockets.reply(sender, &message),
             Errand::Record(sender, ask) => self.record(sender, ask, desk, sockets, seat),
             Errand::Engine(sender, ask) => {

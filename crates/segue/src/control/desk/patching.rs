@@ -223,6 +223,13 @@ impl Desk {
         self.release(now);
     }
 
+    /// The engine itself wants to play this.
+    pub(crate) fn go_over(&mut self, text: String, now: Moment) {
+        let message = OscMessage { addr: "/patch/load".to_owned(), args: Vec::new() };
+        let wanted = Ok(Wanted { text, fade_ms: FADE_MS });
+        self.change(Sender::Own, message, wanted, Step::Edit, now);
+    }
+
     /// Begins a commit: its plan is laid out for the prover and the workers.
     fn change(
         &mut self,

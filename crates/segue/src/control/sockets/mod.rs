@@ -116,6 +116,7 @@ impl Sockets {
                 }
             }
             Sender::Tcp(number) => self.streams.reply(number, &reply::encode(message)),
+            Sender::Own => {}
         }
     }
 

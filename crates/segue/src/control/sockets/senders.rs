@@ -13,6 +13,8 @@ pub(crate) enum Sender {
     Udp(usize, SocketAddr),
     /// The TCP connection of this number.
     Tcp(u64),
+    /// The engine itself; what it is answered is told in the status.
+    Own,
 }
 
 /// What is known of a sender.

@@ -74,7 +74,7 @@ impl Owner {
     pub(super) fn of(sender: Sender) -> Self {
         match sender {
             Sender::Udp(socket, address) => Self::Udp { socket, address },
-            Sender::Tcp(_) => Self::Tcp,
+            Sender::Tcp(_) | Sender::Own => Self::Tcp,
         }
     }
 }

@@ -50,6 +50,8 @@ pub(super) struct Beginning {
     pub(super) recorder: Option<Recorder>,
     /// Where the timeline begins.
     pub(super) mark: Mark,
+    /// A patch to go over to, as soon as all are there.
+    pub(super) wanted: Option<String>,
 }
 
 /// Begins a show, or goes on with one. What goes wrong here ends the engine before it has played
@@ -60,17 +62,21 @@ pub(super) fn first(seat: &ControlSeat) -> Result<Beginning, Failure> {
     if let Resume::From(path, _) = &settings.resume {
         let header = resume::header(path)?;
         let show = resume::read(&settings.setup(), path, &header);
-        return match &patch {
-            Some(asked) if !resume::is_of(&header, &show, &asked.plan) => {
-                let text = format!(
-                    "the patch is another one than that of {}: it begins afresh; without PATCH, \
-                     or with the patch as it was, --resume goes on with that show",
-                    path.display()
-                );
-                afresh(seat, patch, Some(text))
-            }
-            _ => resume::go_on(seat, path, header, show?),
+        let is_of = |asked: &Asked| resume::is_of(&header, &show, &asked.plan);
+        let Some(asked) = patch.as_ref().filter(|asked| !is_of(asked)) else {
+            return resume::go_on(seat, path, header, show?);
         };
+        let other = format!("the patch is another one than that of {}", path.display());
+        let Ok(show) = show else {
+            let text = format!("{other}, which cannot be gone on with: it begins afresh");
+            return afresh(seat, patch, Some(text));
+        };
+        let mut beginning = resume::go_on(seat, path, header, show)?;
+        let text = format!("{other}: that show goes on, and goes over to it");
+        eprintln!("{text}");
+        beginning.memo.complain(text);
+        beginning.wanted = Some(asked.text.clone());
+        return Ok(beginning);
     }
     afresh(seat, patch, None)
 }
@@ -139,7 +145,7 @@ fn begin(
     memo.recording = recorder.as_ref().map(Recorder::recording);
     let journal = (keeper, shelf(settings, header));
     let Standing { edition, plan, mirror } = standing;
-    Ok(Beginning { plan, edition, mirror, memo, journal, recorder, mark })
+    Ok(Beginning { plan, edition, mirror, memo, journal, recorder, mark, wanted: None })
 }
 
 /// Offers the workers what they begin with.
@@ -289,7 +295,7 @@ pub(super) fn again(seat: &ControlSeat) -> Result<Beginning, Failure> {
     tell_lost(&seat.inbox, &mut memo);
     let mark = seat.orders.beginning();
     let journal = (keeper, shelf(&seat.settings, header));
-    Ok(Beginning { plan, edition, mirror, memo, journal, recorder, mark })
+    Ok(Beginning { plan, edition, mirror, memo, journal, recorder, mark, wanted: None })
 }
 
 /// What a journal says of the show that plays.

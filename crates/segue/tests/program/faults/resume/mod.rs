@@ -11,6 +11,7 @@ use rustix::process::Signal;
 use serde_json::Value;
 use tempfile::TempDir;
 
+use super::proof::harmful;
 use crate::client::Client;
 use crate::engine::{
     Engine, FAULTY, Start, counter, is_whole, patch, playhead, segue, send_signal,
@@ -270,7 +271,7 @@ fn what_was_quarantined_or_bypassed_stays_so() {
 }
 
 #[test]
-fn a_show_that_ended_in_order_goes_on_before_its_fade_and_another_patch_begins_afresh() {
+fn a_show_that_ended_in_order_goes_on_before_its_fade_and_over_to_a_changed_patch() {
     let engine = first(folder()).play();
     engine.must(&["send", "/gate/env", "1"]);
     engine.play_on(300);
@@ -283,11 +284,26 @@ fn a_show_that_ended_in_order_goes_on_before_its_fade_and_another_patch_begins_a
     let ended = engine.stop();
     assert_eq!(undisturbed(ended.folder.path(), 2)["blocks_differing"], 0);
 
-    let engine = Start::again(ended.folder).arg(patch("demo.toml")).play();
-    let status = engine.status();
-    assert_eq!(status["engine"]["resumed_from"], Value::Null);
-    let problems = status["problems"].to_string();
-    assert!(problems.contains("begins afresh; without PATCH"), "{problems}");
+    // The gate stays open, and the filter where it was put; only the oscillator is another one.
+    let text = std::fs::read_to_string(patch("first.toml")).expect("a patch");
+    let changed = text.replace("type = \"osc\"", "type = \"osc\"\nshape = \"saw\"");
+    assert_ne!(text, changed);
+    let engine = Start::again(ended.folder).patch(&changed).play();
+    let status = engine.wait("it has gone over", |_| engine.log().contains("/done /patch/load"));
+    assert!(status["engine"]["resumed_from"]["block"].as_u64() > Some(200), "{status:#}");
+    assert!(status["problems"].to_string().contains("goes over to it"), "{status:#}");
+    assert_eq!(engine.must(&["send", "/mod/osc/shape"]), "/mod/osc/shape saw\n");
+    assert_eq!(engine.must(&["send", "/gate/env"]), "/gate/env 1.0\n");
+    engine.wait("it is heard", heard);
     let ended = engine.stop();
     assert_rendered(ended.folder.path(), 3);
+
+    // One that cannot be gone over to is told, and the show goes on as it was.
+    let engine = Start::again(ended.folder).patch(&harmful("nan", 10)).play();
+    engine.wait("it is told", |status| {
+        status["problems"].to_string().contains("the patch is not gone over to")
+    });
+    assert_eq!(engine.must(&["send", "/mod/osc/shape"]), "/mod/osc/shape saw\n");
+    let ended = engine.stop();
+    assert_rendered(ended.folder.path(), 4);
 }
