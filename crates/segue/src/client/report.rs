@@ -39,11 +39,13 @@ pub(crate) fn json(snapshot: &Snapshot, shape: &Shape) -> Value {
             json!({ "at": at, "block": it.block, "from": it.from, "to": it.to, "cause": it.cause })
         })
         .collect();
+    let mut engine = engine_json(snapshot, shape, &memo);
+    engine["edition"] = json!(panel.as_ref().map(Performer::edition));
     json!({
         "schema": 1,
         "health": health_word(health(snapshot, &memo)),
         "problems": problems,
-        "engine": engine_json(snapshot, shape, &memo),
+        "engine": engine,
         "transport": Value::Null,
         "recording": memo.recording.as_ref().map(|it| &it.path),
         "journal": memo.journal,

@@ -129,6 +129,8 @@ impl Clerk {
     /// Another patch plays: that is what status names, and a successor has to know.
     fn adopted(&mut self, desk: &Desk, seat: &ControlSeat) {
         let plan = desk.plan();
+        let (edition, modules) = (desk.edition(), plan.modules().len());
+        eprintln!("edition {edition} plays: '{}', {modules} modules", plan.title());
         if !plan.title().is_empty() {
             plan.title().clone_into(&mut self.memo.patch);
         }

@@ -274,7 +274,8 @@ fn whole_patches_are_applied_saved_loaded_and_taken_back() {
     let applied = words(&client.ask("/patch/apply", &[text(&sweep), OscType::Float(50.0)]));
     assert_eq!(applied[..2], ["/done", "/patch/apply"], "{applied:?}");
     assert_eq!(number(&client, "/mod/osc/freq"), 220.0);
-    assert_eq!(engine.status()["engine"]["patch"], "sweep");
+    let status = engine.wait("its state has it", |it| it["engine"]["edition"] == 1);
+    assert_eq!(status["engine"]["patch"], "sweep");
     let broken =
         words(&client.ask("/patch/apply", &texts(&["segue = 1\n[out]\nin = \"nobody\"\n"])));
     assert_eq!(broken[1..3], ["/patch/apply", "unknown_module"], "{broken:?}");

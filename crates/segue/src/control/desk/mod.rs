@@ -156,6 +156,11 @@ impl Desk {
         &self.plan
     }
 
+    /// Which edition that is.
+    pub(crate) fn edition(&self) -> u32 {
+        self.edition
+    }
+
     /// Whether something waits for playout, so that the next turn should come soon.
     pub(crate) fn is_waiting(&self) -> bool {
         !self.backlog.is_empty() || !self.syncs.is_empty() || self.patching.is_waiting()
