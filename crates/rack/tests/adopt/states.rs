@@ -2,7 +2,9 @@
 
 use crate::bench::bits;
 use crate::show::{RICH, Show, played, reordered};
-use segue_rack::{AGENDA_CAPACITY, Action, Command, Performer, Rack, StateError};
+use segue_rack::{
+    AGENDA_CAPACITY, Action, Command, Patch, Performer, Plan, Rack, Setup, StateError, Successor,
+};
 
 /// [`RICH`], then with other cables, voices and modules.
 fn texts() -> [String; 3] {
@@ -283,4 +285,45 @@ fn going_over_allocates_nothing() {
     let state = show.player.state().to_vec();
     show.left(2);
     segue_sys::testing::assert_no_alloc(|| show.player.restore(&state).unwrap());
+}
+
+/// Pages this thread has had to wait for.
+#[cfg(target_os = "linux")]
+fn faults() -> u64 {
+    let stat = std::fs::read_to_string("/proc/thread-self/stat").expect("the kernel tells");
+    // The tenth field, counted from behind the name, which may hold anything.
+    let fields = stat.rsplit_once(')').map(|(_, rest)| rest.split_whitespace());
+    let faults = fields.and_then(|mut fields| fields.nth(7)?.parse().ok());
+    faults.expect("it tells how often")
+}
+
+/// S57: a commit that brings ten seconds of delay line once made every replica late in the same
+/// block. All of it is there, and touched, before anybody goes over.
+#[cfg(target_os = "linux")]
+#[test]
+fn ten_seconds_of_delay_line_are_there_before_they_are_gone_over_to() {
+    let setup = Setup { state_bytes: 16 << 20, ..Setup::default() };
+    let plan = |echo: &str| {
+        let text = format!(
+            "segue = 1\nosc = {{ type = \"osc\" }}\n{echo}out = {{ type = \"out\", in = \"osc\" }}\n"
+        );
+        Plan::compile(&Patch::parse(&text).unwrap(), &setup).unwrap()
+    };
+    let echo = "echo = { type = \"delay\", in = \"osc\", mode = \"stereo\", max = 10000 }\n";
+    let (small, large) = (plan(""), plan(echo));
+    let pages = (large.state_bytes() - small.state_bytes()) as u64 / 4096;
+    assert!(pages > 900, "{pages}");
+    let mut rack = Rack::new(&small, &setup).unwrap();
+    let mut out = [0.0; 128];
+    (0..20).for_each(|_| rack.render(&mut out, &mut |_| {}));
+    let next = Successor::prepare((&small, 0), (&large, 1), &setup).unwrap();
+    let before = faults();
+    segue_sys::testing::assert_no_alloc(|| {
+        let left = rack.adopt(next, 480);
+        (0..20).for_each(|_| rack.render(&mut out, &mut |_| {}));
+        std::mem::forget(left);
+    });
+    let met = faults() - before;
+    // One or two of the stack; sixteen and more where the line was not touched before.
+    assert!(met < 8, "{met} of {pages} pages were not there");
 }
