@@ -59,7 +59,7 @@ fn what_cannot_be_created_is_refused_by_name() {
         ("high", "osc", "frqe", "unknown_param", "did you mean 'freq'?"),
         ("High", "osc", "", "wrong_type", "small letter"),
         ("saw", "osc", "", "forbidden", "there is a 'saw' already"),
-        ("out", "osc", "", "forbidden", "there is a 'out' already"),
+        ("out", "osc", "", "forbidden", "already, in which every patch ends"),
         ("track", "osc", "", "forbidden", "'track'"),
         ("type", "osc", "", "forbidden", "'type'"),
         ("high", "out", "", "forbidden", "'out'"),

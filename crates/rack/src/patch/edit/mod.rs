@@ -92,7 +92,10 @@ impl Draft {
             return Err(EditError::new("wrong_type", text));
         }
         if self.has(id) {
-            let text = format!("there is a '{id}' already; /patch/delete {id} removes it");
+            let text = match id {
+                "out" => "there is an 'out' already, in which every patch ends".to_owned(),
+                _ => format!("there is a '{id}' already; /patch/delete {id} removes it"),
+            };
             return Err(EditError::new("forbidden", text));
         }
         // Under the root a patch has other uses for these.

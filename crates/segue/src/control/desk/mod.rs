@@ -8,6 +8,7 @@ pub(super) mod answers;
 pub(super) mod backlog;
 mod clock;
 mod commit;
+mod held;
 mod history;
 pub(super) mod mirror;
 mod patching;
