@@ -108,9 +108,9 @@ impl Clerk {
             }
             Errand::Adopted => self.adopted(desk, seat),
             Errand::Save(sender, message, name, text) => {
-                let patch = Some(self.memo.patch.clone()).filter(|name| !name.is_empty());
                 let today = || folder::timestamp(SystemTime::now());
-                let name = name.or(patch).unwrap_or_else(today);
+                let name = name.or_else(|| folder::name_of(&self.memo.patch));
+                let name = name.unwrap_or_else(today);
                 match Patches::of(&seat.settings.show).save(&name, &text) {
                     Ok(path) => {
                         let results = vec![OscType::String(path_text(&path))];
@@ -131,7 +131,8 @@ impl Clerk {
         let plan = desk.plan();
         let (edition, modules) = (desk.edition(), plan.modules().len());
         eprintln!("edition {edition} plays: '{}', {modules} modules", plan.title());
-        if !plan.title().is_empty() {
+        // One without a title keeps the name of its file, but not the title of another patch.
+        if !plan.title().is_empty() || desk.had_title() {
             plan.title().clone_into(&mut self.memo.patch);
         }
         plan.source().clone_into(&mut self.memo.text);
@@ -276,7 +277,9 @@ impl Clerk {
 /// Why a patch is not written or read.
 fn not_filed(error: &PatchFileError) -> Refusal {
     let code = match error {
-        PatchFileError::Name(_) | PatchFileError::Unknown { .. } => Code::Forbidden,
+        PatchFileError::Name(_)
+        | PatchFileError::Unknown { .. }
+        | PatchFileError::Unreadable { .. } => Code::Forbidden,
         PatchFileError::TooLong(_) => Code::TooLong,
         PatchFileError::Io { .. } => Code::Full,
     };

@@ -36,6 +36,17 @@ pub(crate) fn file_name(asked: &str, extension: &str) -> Result<String, NameErro
     Ok(format!("{name}.{extension}"))
 }
 
+/// A name that may be asked for, as near to a title as one can be; none where nothing is left.
+pub(crate) fn name_of(title: &str) -> Option<String> {
+    let allowed = |letter: char| letter.is_alphanumeric() || " -_.".contains(letter);
+    let plain: String =
+        title.chars().map(|letter| if allowed(letter) { letter } else { '-' }).collect();
+    let mut name = plain.trim_matches([' ', '-', '_', '.']);
+    name = &name[..name.floor_char_boundary(NAME_BYTES_MAX)];
+    let name = name.trim_end();
+    (!name.is_empty()).then(|| name.to_owned())
+}
+
 /// The first of `path`, `path-2`, … that does not exist yet.
 pub(crate) fn free(path: &Path) -> PathBuf {
     let mut names = (1_u32..).map(|number| numbered(path, number));
@@ -111,6 +122,17 @@ mod tests {
     use std::time::{Duration, UNIX_EPOCH};
 
     use super::{NameError, file_name, free, prune, rfc3339, timestamp};
+
+    #[test]
+    fn every_title_gives_a_name_or_none() {
+        assert_eq!(super::name_of("seven small voices").unwrap(), "seven small voices");
+        assert_eq!(super::name_of("../Bob's jam!").unwrap(), "Bob-s jam");
+        assert_eq!(super::name_of(" ☃ "), None);
+        assert_eq!(super::name_of(""), None);
+        for title in ["é".repeat(70), "a.".repeat(90), format!("{} x", "y".repeat(99))] {
+            assert!(file_name(&super::name_of(&title).unwrap(), "toml").is_ok(), "{title}");
+        }
+    }
 
     /// S47: a file name was once taken from the network verbatim.
     #[test]

@@ -1,7 +1,7 @@
 //! The patches of the show folder.
 
 use std::fs;
-use std::io::ErrorKind;
+use std::io::{Error, ErrorKind};
 use std::path::{Path, PathBuf};
 
 use super::folder::{NameError, file_name, free};
@@ -26,6 +26,14 @@ pub(crate) enum PatchFileError {
     /// It cannot be a patch.
     #[error("{} has more than {PATCH_BYTES_MAX} bytes, which no patch has", .0.display())]
     TooLong(PathBuf),
+    /// There is something, but no text.
+    #[error("{} cannot be read: {source}", .path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: std::io::Error,
+    },
     /// The disk says no.
     #[error("{}: {source}", .path.display())]
     Io {
@@ -67,9 +75,14 @@ impl Patches {
             ErrorKind::NotFound => {
                 PatchFileError::Unknown { name: name.to_owned(), known: self.names() }
             }
-            _ => PatchFileError::Io { path: path.clone(), source },
+            _ => PatchFileError::Unreadable { path: path.clone(), source },
         };
-        if fs::metadata(&path).map_err(failed)?.len() > PATCH_BYTES_MAX {
+        let found = fs::metadata(&path).map_err(failed)?;
+        // A pipe would keep whoever reads it waiting for ever.
+        if !found.is_file() {
+            return Err(failed(Error::new(ErrorKind::InvalidInput, "it is no file")));
+        }
+        if found.len() > PATCH_BYTES_MAX {
             return Err(PatchFileError::TooLong(path));
         }
         fs::read_to_string(&path).map_err(failed)
@@ -126,5 +139,21 @@ mod tests {
         assert!(matches!(patches.save("a/b", ""), Err(PatchFileError::Name(_))));
         let path = patches.save("long", &"x".repeat(300_000)).unwrap();
         assert!(matches!(patches.load("long"), Err(PatchFileError::TooLong(long)) if long == path));
+    }
+
+    #[test]
+    fn what_is_no_text_is_refused_and_not_waited_for() {
+        let show = tempfile::tempdir().unwrap();
+        let patches = Patches::of(show.path());
+        let latin = patches.save("latin", "").unwrap();
+        std::fs::write(&latin, b"segue = 1\n# \xff\n[out]\n").unwrap();
+        std::fs::create_dir(latin.with_file_name("folder.toml")).unwrap();
+        let pipe = latin.with_file_name("pipe.toml");
+        let mode = rustix::fs::Mode::RWXU;
+        rustix::fs::mknodat(rustix::fs::CWD, &pipe, rustix::fs::FileType::Fifo, mode, 0).unwrap();
+        for name in ["latin", "folder", "pipe"] {
+            let why = patches.load(name).unwrap_err();
+            assert!(matches!(&why, PatchFileError::Unreadable { .. }), "{name}: {why}");
+        }
     }
 }

@@ -412,3 +412,30 @@ fn a_commit_whose_control_dies_is_whole_or_not_at_all() {
     }
     engine.stop().assert_identical();
 }
+
+/// A patch goes by its own title, also where a file cannot, and never by that of another one.
+#[test]
+fn a_patch_is_called_and_saved_by_its_own_title() {
+    let engine = hum();
+    let client = Client::new(engine.port());
+    let name = || engine.status()["engine"]["patch"].clone();
+    assert_eq!(name(), "hum");
+    let apply = |top: &str| {
+        let patch = text(&format!("segue = 1\n{top}\n[out]\n"));
+        let answer = words(&client.ask("/patch/apply", &[patch]));
+        assert_eq!(answer[..2], ["/done", "/patch/apply"], "{answer:?}");
+    };
+    apply("title = \"Bob's jam / 2\"");
+    assert_eq!(name(), "Bob's jam / 2");
+    let saved = words(&client.ask("/patch/save", &[]));
+    assert!(saved[2].ends_with("/patches/Bob-s jam - 2.toml"), "{saved:?}");
+    apply("");
+    assert_eq!(name(), "");
+    // Nor is another one waited for or found to be what it is not.
+    let pipe = std::path::Path::new(&saved[2]).with_file_name("pipe.toml");
+    let mode = rustix::fs::Mode::RWXU;
+    rustix::fs::mknodat(rustix::fs::CWD, &pipe, rustix::fs::FileType::Fifo, mode, 0).expect("made");
+    let refused = words(&client.ask("/patch/load", &texts(&["pipe"])));
+    assert_eq!(refused[1..3], ["/patch/load", "forbidden"], "{refused:?}");
+    engine.stop();
+}

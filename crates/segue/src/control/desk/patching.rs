@@ -375,6 +375,11 @@ impl Desk {
         self.patching.staging.closed(sender);
     }
 
+    /// Whether what played before the last commit has a title.
+    pub(crate) fn had_title(&self) -> bool {
+        self.patching.former().is_some_and(|(plan, _)| !plan.title().is_empty())
+    }
+
     /// What a block of what plays needs, as far as that was measured.
     pub(crate) fn cost_ns(&self) -> Option<u64> {
         self.patching.cost_ns
