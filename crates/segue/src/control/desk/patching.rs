@@ -4,7 +4,6 @@
 //! asks that would be another one, waits for it in the order it came. What is refused is not
 //! applied, then or later.
 
-use std::collections::VecDeque;
 use std::net::SocketAddr;
 
 use rosc::{OscMessage, OscType};
@@ -18,6 +17,7 @@ use segue_sys::futex;
 use serde::{Deserialize, Serialize};
 
 use super::commit::{Commit, Fade, Next, Surroundings};
+use super::held::Held;
 use super::history::{History, Step};
 use super::mirror::Mirror;
 use super::{Desk, Errand, Moment};
@@ -28,9 +28,6 @@ use crate::osc::address::{FADE_MS, PatchAsk, Patience, Topic, pending_set};
 use crate::osc::decode::Group;
 use crate::osc::refusal::{Code, Refusal};
 use crate::osc::reply;
-
-/// Messages that may wait for a commit.
-const HELD_MAX: usize = 4096;
 
 /// Frames from the sealing of a commit to the moment at which its fade has surely begun.
 const SLACK_FRAMES: u64 = 4 * BLOCK_FRAMES as u64;
@@ -54,7 +51,7 @@ pub(super) struct Patching {
     under_way: Option<Commit>,
     /// Whose file is being read.
     loading: Option<Sender>,
-    held: VecDeque<(Sender, Group)>,
+    held: Held,
     history: History,
     /// What the commit under way is in the history.
     step: Step,
@@ -89,7 +86,7 @@ impl Patching {
             staging,
             under_way: None,
             loading: None,
-            held: VecDeque::new(),
+            held: Held::default(),
             history: History::default(),
             step: Step::Edit,
             cost_ns,
@@ -117,7 +114,7 @@ impl Patching {
         let changes = ["commit", "apply", "load", "undo", "redo"];
         let what = message.and_then(|it| it.addr.strip_prefix("/patch/"));
         let another = what.is_some_and(|what| changes.contains(&what));
-        owner == sender || another || self.held.iter().any(|(other, _)| *other == sender)
+        owner == sender || another || self.held.has(sender)
     }
 
     fn around(&self) -> Surroundings {
@@ -128,13 +125,10 @@ impl Patching {
 impl Desk {
     /// Keeps what has to wait for a commit, as far as there is room.
     pub(super) fn hold(&mut self, sender: Sender, group: Group) {
-        let waiting: usize = self.patching.held.iter().map(|(_, it)| it.messages.len()).sum();
-        if waiting + group.messages.len() <= HELD_MAX {
-            self.patching.held.push_back((sender, group));
-            return;
+        if let Err(group) = self.patching.held.push(sender, group) {
+            let text = "too many messages wait for the commit before them";
+            self.refuse_all(sender, &group.messages, &Refusal::new(Code::Full, text));
         }
-        let text = "too many messages wait for the commit before them";
-        self.refuse_all(sender, &group.messages, &Refusal::new(Code::Full, text));
     }
 
     /// What a sender asks of patches.
@@ -204,7 +198,8 @@ impl Desk {
 
     fn step_back(&mut self, sender: Sender, message: OscMessage, step: Step, now: Moment) {
         let text = self.patching.history.peek(step).map(str::to_owned);
-        let nothing = || Refusal::new(Code::Busy, "there is nothing to go back to");
+        let way = if step == Step::Redo { "forth again" } else { "back" };
+        let nothing = || Refusal::new(Code::Busy, format!("there is nothing to go {way} to"));
         let wanted = text.map(|text| Wanted { text, fade_ms: FADE_MS }).ok_or_else(nothing);
         self.change(sender, message, wanted, step, now);
     }

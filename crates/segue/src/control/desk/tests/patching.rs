@@ -132,6 +132,25 @@ fn another_commit_waits_for_the_first_and_for_the_end_of_its_fade() {
     assert_eq!(bench.desk.plan().modules().len(), 2);
 }
 
+/// Nor do a thousand patches of a hasty sender fill the memory.
+#[test]
+fn what_waits_for_a_commit_is_bounded_in_messages_and_in_bytes() {
+    let mut bench = Bench::new();
+    bench.commit("lead");
+    let text = format!("segue = 1\n[out]\n#{}", "x".repeat(250_000));
+    let apply = words("/patch/apply", &[&text]);
+    let refused = (0..20).filter(|_| !bench.send(&apply).is_empty()).count();
+    assert_eq!(refused, 4, "sixteen have room in 4 MiB");
+    let mut bench = Bench::new();
+    bench.commit("lead");
+    let refused = (0..4100).map(|_| bench.send(&gate(1))).filter(|said| !said.is_empty());
+    assert_eq!(refused.count(), 4);
+    bench.proved(1);
+    bench.prepared(0, 1);
+    bench.prepared(1, 1);
+    assert_eq!(bench.sent().len(), 4097, "what has waited is done");
+}
+
 #[test]
 fn a_patch_that_somebody_may_still_need_is_not_written_over() {
     let mut bench = Bench::new();
@@ -212,4 +231,16 @@ fn what_has_no_room_beside_what_plays_is_refused_unless_it_cuts_or_is_no_wish() 
     bench.prepared(1, 3);
     let action = bench.sent().pop().unwrap().0.action;
     assert!(matches!(action, Action::Adopt { edition: 3, fade_frames: 0, .. }), "{action:?}");
+}
+
+#[test]
+fn where_there_is_nothing_to_go_to_the_way_is_told() {
+    let mut bench = Bench::new();
+    for (address, way) in
+        [("/patch/undo", "to go back to"), ("/patch/redo", "to go forth again to")]
+    {
+        let said = bench.send(&message(address, vec![]));
+        assert!(said[0].starts_with(&format!("/error {address} busy")), "{said:?}");
+        assert!(said[0].contains(way), "{said:?}");
+    }
 }
