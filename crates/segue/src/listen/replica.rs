@@ -121,19 +121,21 @@ impl Replica {
             channels: u16::try_from(visit.shape.channels).map_err(|error| strange(&error))?,
             state_bytes: visit.shape.state_words * 8,
         };
-        let newest = newest_checkpoint(&visit.slots, &visit.orders, u64::MAX);
-        let (mark, state) = newest.ok_or_else(|| {
+        let checkpoint = newest_checkpoint(&visit.slots, &visit.orders, u64::MAX);
+        let (mark, state) = checkpoint.ok_or_else(|| {
             later("no worker has left a checkpoint yet; `segue status --wait 10s`, then try again")
         })?;
         let plans = Written(visit.plans.clone());
         let editions = editions(&state, &plans).map_err(|text| later(&text))?;
         let mut player = Player::probed(&editions, &setup).map_err(|error| strange(&error))?;
-        let place = Place::find(player.plan(), from);
+        let standing = (player.edition(), player.plan().clone());
+        let (edition, plan, since) = newest(standing, mark.cursor, &visit.orders, &plans);
+        let place = Place::find(&plan, from);
         let place = place.map_err(|text| Failure::new(Exit::NoInput, text))?;
         let checkpoint = Checkpoint::new(mark.block, mark.cursor, &state);
         player.restore(&checkpoint).map_err(|error| strange(&error))?;
         let replica = Self {
-            edition: player.edition(),
+            edition,
             player,
             plans,
             asked: from.to_owned(),
@@ -143,7 +145,7 @@ impl Replica {
             place,
             record: mark.cursor,
             verdicts: 0,
-            from: visit.tap.head(),
+            from: visit.tap.head().max(since),
             compared: 0,
             differing: 0,
         };
@@ -219,6 +221,26 @@ fn gone(asked: &str, why: &str) -> Failure {
     Failure::new(Exit::TryAgain, text)
 }
 
+/// The newest plan that is certain to be played, and from which block on: that of a state, or of
+/// a commit in the log behind it.
+fn newest(
+    (edition, plan): (u32, Plan),
+    cursor: u64,
+    orders: &Orders,
+    plans: &Written,
+) -> (u32, Plan, u64) {
+    let verdicts = orders.verdicts();
+    let certain = (cursor..orders.head()).rev().find_map(|number| {
+        let Found::Record(record) = orders.record(number) else { return None };
+        if record.kind != Kind::Command || verdicts.is_quarantined(number) {
+            return None;
+        }
+        let edition = adopted(&record.payload)?;
+        Some((edition, plans.of(edition)?, record.block))
+    });
+    certain.unwrap_or((edition, plan, 0))
+}
+
 /// The plans that a state is of, the one in force last.
 fn editions(state: &[u64], plans: &Written) -> Result<Vec<(u32, Plan)>, String> {
     let (edition, fading) = Rack::editions_of(state).map_err(|error| error.to_string())?;
@@ -234,7 +256,6 @@ impl Listener for Replica {
     fn take(&mut self, block: u64, played: Played, _: &[f32]) -> Result<(), Failure> {
         self.tell(block)?;
         let (_, hash) = self.player.render();
-        self.find_again()?;
         if !played.concealed {
             self.compared += 1;
             self.differing += u64::from(hash != played.hash);
@@ -242,6 +263,7 @@ impl Listener for Replica {
         if block < self.from {
             return Ok(());
         }
+        self.find_again()?;
         let width = self.place.outlets.len();
         for (at, outlet) in self.place.outlets.iter().enumerate() {
             let found = self.player.rack().outlet(self.place.module, *outlet);
@@ -288,9 +310,40 @@ pub(super) fn hear(mut visit: Visit, from: &str, time: Duration) -> Result<Heard
 
 #[cfg(test)]
 mod tests {
-    use segue_rack::{Patch, Plan, Setup};
+    use segue_lockstep::memory::orders::{Kind, Orders, Record, Sealing};
+    use segue_lockstep::memory::plans::Plans;
+    use segue_rack::{Action, Command, Patch, Plan, Setup};
+    use segue_sys::Region;
 
-    use super::Place;
+    use super::{Place, Written, newest};
+
+    /// Checkpoints are rare, and who has just committed listens to what came by it.
+    #[test]
+    fn what_came_by_a_commit_is_there_before_the_next_checkpoint() {
+        let of = |id: &str| {
+            let text = format!("segue = 1\n[{id}]\ntype = \"osc\"\n[out]\nin = \"{id}\"\n");
+            Plan::compile(&Patch::parse(&text).unwrap(), &Setup::default()).unwrap()
+        };
+        let orders = Orders::new(Region::heap(Orders::words())).unwrap();
+        let plans = Plans::new(Region::heap(Plans::words())).unwrap();
+        let (old, new) = (of("old"), of("new"));
+        plans.write(0, None, &old.to_bytes()).unwrap();
+        plans.write(1, Some(0), &new.to_bytes()).unwrap();
+        let action = Action::Adopt { edition: 1, check: new.hash() as u32, fade_frames: 0 };
+        let panic = Command::now(Action::Panic).encode();
+        for (number, payload) in (0..).zip([panic, Command::now(action).encode(), panic]) {
+            let record = Record { block: 900, kind: Kind::Command, origin: 1, more: 0, payload };
+            orders.append(number, record);
+        }
+        orders.publish(Sealing { head: 3, taken: 0, sealed: 905, end: None });
+        let plans = Written(plans);
+        let found = |cursor| {
+            let (edition, plan, since) = newest((0, old.clone()), cursor, &orders, &plans);
+            (edition, Place::find(&plan, "new").is_ok(), since)
+        };
+        assert_eq!(found(0), (1, true, 900));
+        assert_eq!(found(2), (0, false, 0), "the state is of behind it");
+    }
 
     #[test]
     fn an_outlet_is_found_by_its_name_or_the_nearest_is_told() {
