@@ -3,10 +3,12 @@
 use std::path::PathBuf;
 
 use segue_lockstep::memory::inbox::Inbox;
+use segue_rack::Plan;
 use serde::{Deserialize, Serialize};
 
 use super::desk::UnderWay;
 use super::staging::Row;
+use crate::files::journal::Header;
 
 /// Problems that are kept; the newest.
 const PROBLEMS_MAX: usize = 16;
@@ -62,6 +64,22 @@ pub(crate) struct Recording {
     pub(crate) start_frame: u64,
 }
 
+/// What a patch is called: by its own title. One without goes by the name of its file, as the one
+/// before it did, but not by the title of that.
+pub(crate) fn called(plan: &Plan, before: &str, had_title: bool) -> String {
+    match plan.title() {
+        "" if had_title => String::new(),
+        "" => before.to_owned(),
+        title => title.to_owned(),
+    }
+}
+
+/// What a patch is called in a further journal of the show of this one.
+pub(crate) fn called_after(plan: &Plan, header: &Header) -> String {
+    let before = header.editions.last().and_then(|(_, bytes)| Plan::from_bytes(bytes).ok());
+    called(plan, &header.title, before.is_some_and(|before| !before.title().is_empty()))
+}
+
 impl Memo {
     /// The newest memo in `inbox`.
     pub(crate) fn read(inbox: &Inbox) -> Option<Self> {
@@ -100,9 +118,22 @@ impl Memo {
 #[cfg(test)]
 mod tests {
     use segue_lockstep::memory::inbox::Inbox;
+    use segue_rack::{Patch, Plan, Setup};
     use segue_sys::Region;
 
-    use super::Memo;
+    use super::{Memo, called};
+
+    #[test]
+    fn a_patch_is_called_by_its_own_title_or_by_the_name_of_its_file() {
+        let plan = |title: &str| {
+            let text = format!("segue = 1\ntitle = \"{title}\"\n[out]\n");
+            Plan::compile(&Patch::parse(&text).unwrap(), &Setup::default()).unwrap()
+        };
+        assert_eq!(called(&plan("two"), "one", true), "two");
+        assert_eq!(called(&plan("two"), "file", false), "two");
+        assert_eq!(called(&plan(""), "file", false), "file");
+        assert_eq!(called(&plan(""), "one", true), "");
+    }
 
     #[test]
     fn a_memo_is_read_by_the_successor_also_without_room_for_the_ids() {

@@ -10,7 +10,7 @@ use segue_lockstep::snapshot::{Snapshot, Views};
 
 use super::desk::{Desk, Errand, Moment, answers};
 use super::follow::{News, Order};
-use super::memo::Memo;
+use super::memo::{self, Memo};
 use super::sockets::{Sender, Sockets};
 use super::start;
 use crate::client::conversation::shown;
@@ -131,10 +131,7 @@ impl Clerk {
         let plan = desk.plan();
         let (edition, modules) = (desk.edition(), plan.modules().len());
         eprintln!("edition {edition} plays: '{}', {modules} modules", plan.title());
-        // One without a title keeps the name of its file, but not the title of another patch.
-        if !plan.title().is_empty() || desk.had_title() {
-            plan.title().clone_into(&mut self.memo.patch);
-        }
+        self.memo.patch = memo::called(plan, &self.memo.patch, desk.had_title());
         plan.source().clone_into(&mut self.memo.text);
         self.memo.modules = plan.modules().iter().map(|it| it.id().to_owned()).collect();
         self.memo.cost_ns = desk.cost_ns();

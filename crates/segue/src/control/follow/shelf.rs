@@ -9,6 +9,7 @@ use segue_lockstep::memory::slot::Slot;
 use segue_rack::{Plan, Rack};
 
 use super::keeper::{Keeper, newest_checkpoint};
+use crate::control::memo::called_after;
 use crate::files::folder;
 use crate::files::journal::{Header, JournalError};
 
@@ -61,12 +62,9 @@ impl Shelf {
         let editions: Vec<_> =
             fading.into_iter().chain([edition]).map(read).collect::<Option<_>>()?;
         let plan = Plan::from_bytes(&editions.last()?.1).ok()?;
-        let mut header =
-            Header { editions, patch: plan.source().to_owned(), ..self.header.clone() };
-        if !plan.title().is_empty() {
-            header.title = plan.title().to_owned();
-        }
-        Some(header)
+        let title = called_after(&plan, &self.header);
+        let patch = plan.source().to_owned();
+        Some(Header { title, patch, editions, ..self.header.clone() })
     }
 
     fn free(&self) -> PathBuf {

@@ -15,7 +15,7 @@ use segue_rack::{Action, Command, Plan, PlanError, Setup};
 use super::standing::Standing;
 use super::{Beginning, begin, ids, offer, offer_all};
 use crate::cli::resume::Resume;
-use crate::control::memo::{Memo, Resumed};
+use crate::control::memo::{Memo, Resumed, called, called_after};
 use crate::exit::{Exit, Failure};
 use crate::files::journal::{self, Bypass, Header, JournalReader, Tail};
 use crate::host::ControlSeat;
@@ -51,8 +51,8 @@ pub(super) fn go_on(
     header: Header,
     (tail, mut player): Show,
 ) -> Result<Beginning, Failure> {
-    let mut memo = Memo { patch: header.title.clone(), ..Memo::default() };
-    memo.resumed = Some(Resumed { journal: path.to_owned(), block: tail.block });
+    let resumed = Some(Resumed { journal: path.to_owned(), block: tail.block });
+    let mut memo = Memo { resumed, ..Memo::default() };
     if let Resume::From(_, passed_over) = &seat.settings.resume {
         passed_over.iter().for_each(|passed| memo.complain(passed.clone()));
     }
@@ -73,6 +73,8 @@ pub(super) fn go_on(
         memo.complain(format!("{lost} commands that were due have no room and are dropped"));
     }
     memo.problems.iter().for_each(|problem| eprintln!("{problem}"));
+    let had_title = !player.plan().title().is_empty();
+    memo.patch = called(&standing.plan, &header.title, had_title);
     memo.text = standing.plan.source().to_owned();
     memo.modules = ids(&standing.plan);
     begin(seat, standing, memo, header, (mark, Some(&state)))
@@ -84,7 +86,8 @@ fn header_from(player: &mut Player, start_block: u64, before: Header) -> Header 
     let now = (player.edition(), player.plan().clone());
     let editions = fading.into_iter().chain([now]).map(|(it, plan)| (it, plan.to_bytes()));
     let patch = player.plan().source().to_owned();
-    Header { start_block, patch, editions: editions.collect(), ..before }
+    let title = called_after(player.plan(), &before);
+    Header { start_block, title, patch, editions: editions.collect(), ..before }
 }
 
 /// Sends what was due again, and lets `standing` know of it; how many commands have no room.

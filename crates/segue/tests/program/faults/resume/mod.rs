@@ -287,6 +287,7 @@ fn a_show_that_ended_in_order_goes_on_before_its_fade_and_over_to_a_changed_patc
     // The gate stays open, and the filter where it was put; only the oscillator is another one.
     let text = std::fs::read_to_string(patch("first.toml")).expect("a patch");
     let changed = text.replace("type = \"osc\"", "type = \"osc\"\nshape = \"saw\"");
+    let changed = changed.replace("title = \"first\"", "title = \"second\"");
     assert_ne!(text, changed);
     let engine = Start::again(ended.folder).patch(&changed).play();
     let status = engine.wait("it has gone over", |_| engine.log().contains("/done /patch/load"));
@@ -300,9 +301,10 @@ fn a_show_that_ended_in_order_goes_on_before_its_fade_and_over_to_a_changed_patc
 
     // One that cannot be gone over to is told, and the show goes on as it was.
     let engine = Start::again(ended.folder).patch(&harmful("nan", 10)).play();
-    engine.wait("it is told", |status| {
+    let status = engine.wait("it is told", |status| {
         status["problems"].to_string().contains("the patch is not gone over to")
     });
+    assert_eq!(status["engine"]["patch"], "second", "it is called what it has become");
     assert_eq!(engine.must(&["send", "/mod/osc/shape"]), "/mod/osc/shape saw\n");
     let ended = engine.stop();
     assert_rendered(ended.folder.path(), 4);
