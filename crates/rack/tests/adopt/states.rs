@@ -305,7 +305,8 @@ fn ten_seconds_of_delay_line_are_there_before_they_are_gone_over_to() {
     let setup = Setup { state_bytes: 16 << 20, ..Setup::default() };
     let plan = |echo: &str| {
         let text = format!(
-            "segue = 1\nosc = {{ type = \"osc\" }}\n{echo}out = {{ type = \"out\", in = \"osc\" }}\n"
+            "segue = 1\nosc = {{ type = \"osc\" }}\n{echo}\
+             out = {{ type = \"out\", in = \"osc\" }}\n"
         );
         Plan::compile(&Patch::parse(&text).unwrap(), &setup).unwrap()
     };
