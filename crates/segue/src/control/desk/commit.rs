@@ -7,7 +7,11 @@
 use std::time::Duration;
 
 use rosc::OscMessage;
-use segue_rack::Plan;
+use segue_lockstep::BLOCK_FRAMES;
+use segue_lockstep::memory::inbox::Inbox;
+use segue_lockstep::memory::orders::{Found, Kind, LOG_DEPTH, Orders};
+use segue_lockstep::memory::slot::{Phase, Slot};
+use segue_rack::{Action, Command, Plan};
 
 use crate::control::sockets::Sender;
 use crate::host::prover::Outcome;
@@ -181,14 +185,54 @@ fn refusal_code(outcome: &Outcome) -> Code {
     }
 }
 
+/// Whether somebody is in lockstep, and all who are have what the commit needs.
+pub(super) fn is_prepared(commit: &Commit, slots: &[Slot], orders: &Orders) -> bool {
+    let check = commit.plan.hash() as u32;
+    let in_lockstep = |(at, slot): &(usize, &Slot)| {
+        slot.generation() == orders.generation(*at) && slot.phase() == Phase::Lockstep
+    };
+    let mut found = slots.iter().enumerate().filter(in_lockstep).peekable();
+    found.peek().is_some() && found.all(|(_, slot)| slot.is_prepared(commit.edition, check))
+}
+
+/// The frame until which the newest commit of the log fades.
+pub(super) fn fades_until(orders: &Orders) -> u64 {
+    let head = orders.head();
+    for number in (head.saturating_sub(LOG_DEPTH as u64)..head).rev() {
+        let Found::Record(record) = orders.record(number) else { break };
+        let action = Command::decode(&record.payload).map(|command| command.action);
+        if let Ok(Action::Adopt { fade_frames, .. }) = action {
+            return record.block * BLOCK_FRAMES as u64 + u64::from(fade_frames);
+        }
+    }
+    0
+}
+
+/// How many commits somebody may still replay: joiners, and who writes the journal.
+pub(super) fn adoptions(orders: &Orders, inbox: &Inbox) -> usize {
+    let from = orders.keep_from().min(inbox.log_cursor());
+    let adopts = |number: &u64| match orders.record(*number) {
+        Found::Record(record) if record.kind == Kind::Command => {
+            let action = Command::decode(&record.payload).map(|command| command.action);
+            matches!(action, Ok(Action::Adopt { .. }))
+        }
+        _ => false,
+    };
+    (from..orders.head()).filter(adopts).count()
+}
+
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
 
     use rosc::OscMessage;
-    use segue_rack::{Plan, Setup};
+    use segue_lockstep::memory::orders::{Kind, Orders, Record, Sealing};
+    use segue_rack::{Action, Command, Plan, Setup};
+    use segue_sys::Region;
 
-    use super::{ACKNOWLEDGE, ACKNOWLEDGE_MIB, Commit, Fade, Next, PROOF, Surroundings};
+    use super::{
+        ACKNOWLEDGE, ACKNOWLEDGE_MIB, Commit, Fade, Next, PROOF, Surroundings, fades_until,
+    };
     use crate::control::sockets::Sender;
     use crate::host::prover::Outcome;
     use crate::osc::refusal::Code;
@@ -258,5 +302,21 @@ mod tests {
         undo.fade.insists = false;
         assert_eq!(undo.proved(&dear, &CLOCK, Duration::ZERO), Next::Wait);
         assert_eq!(undo.fade.frames, 0);
+    }
+
+    /// A control that is new does not cut short what its predecessor began.
+    #[test]
+    fn the_newest_commit_of_the_log_tells_until_when_it_fades() {
+        let orders = Orders::new(Region::heap(Orders::words())).unwrap();
+        assert_eq!(fades_until(&orders), 0);
+        let adopt = |edition, fade_frames| Action::Adopt { edition, check: 0, fade_frames };
+        let asked = [(10, adopt(1, 99)), (20, adopt(2, 480_000)), (30, Action::Test)];
+        for ((block, action), number) in asked.into_iter().zip(0..) {
+            let payload = Command::now(action).encode();
+            let kind = Kind::Command;
+            orders.append(number, Record { block, kind, origin: 1, more: 0, payload });
+        }
+        orders.publish(Sealing { head: 3, taken: 3, sealed: 31, end: None });
+        assert_eq!(fades_until(&orders), 20 * 64 + 480_000);
     }
 }

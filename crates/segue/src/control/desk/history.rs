@@ -57,6 +57,21 @@ impl History {
             self.before.pop_front();
         }
     }
+
+    /// The last step came to nothing: what it would have led to is this.
+    pub(super) fn taken_back(&mut self, step: Step, to: &str) {
+        match step {
+            Step::Undo => {
+                self.after.pop();
+                self.before.push_back(to.to_owned());
+            }
+            Step::Redo => {
+                self.before.pop_back();
+                self.after.push(to.to_owned());
+            }
+            Step::Edit => drop(self.before.pop_back()),
+        }
+    }
 }
 
 #[cfg(test)]
@@ -77,6 +92,14 @@ mod tests {
         history.moved(Step::Undo, "c");
         history.moved(Step::Edit, "b");
         assert_eq!((history.peek(Step::Undo), history.peek(Step::Redo)), (Some("b"), None));
+        for step in [Step::Undo, Step::Edit] {
+            let around =
+                |it: &History| [Step::Undo, Step::Redo].map(|at| it.peek(at).map(str::to_owned));
+            let (before, to) = (around(&history), history.peek(step).unwrap_or("new").to_owned());
+            history.moved(step, "now");
+            history.taken_back(step, &to);
+            assert_eq!(around(&history), before, "{step:?}");
+        }
         (0..2 * KEPT).for_each(|_| history.moved(Step::Edit, "x"));
         assert_eq!(history.before.len(), KEPT);
     }

@@ -8,15 +8,14 @@ use std::net::SocketAddr;
 
 use rosc::{OscMessage, OscType};
 use segue_lockstep::BLOCK_FRAMES;
-use segue_lockstep::memory::inbox::Inbox;
-use segue_lockstep::memory::orders::{Found, Kind, Orders};
+use segue_lockstep::memory::orders::Orders;
 use segue_lockstep::memory::plans::{PLANS_KEPT, Plans};
-use segue_lockstep::memory::slot::{Phase, Slot};
+use segue_lockstep::memory::slot::Slot;
 use segue_rack::{Action, Command, Draft, Plan, Value};
 use segue_sys::futex;
 use serde::{Deserialize, Serialize};
 
-use super::commit::{Commit, Fade, Next, Surroundings};
+use super::commit::{Commit, Fade, Next, Surroundings, adoptions, fades_until, is_prepared};
 use super::held::Held;
 use super::history::{History, Step};
 use super::mirror::Mirror;
@@ -55,6 +54,8 @@ pub(super) struct Patching {
     history: History,
     /// What the commit under way is in the history.
     step: Step,
+    /// What the last commit was there.
+    adopted: Step,
     /// What a block of the patch that plays needs, as far as that was measured.
     cost_ns: Option<u64>,
     /// How long a block lasts, in nanoseconds; none where there is no clock.
@@ -89,9 +90,10 @@ impl Patching {
             held: Held::default(),
             history: History::default(),
             step: Step::Edit,
+            adopted: Step::Edit,
             cost_ns,
             block_ns: (!orders.freewheel()).then_some(block_ns),
-            fades_until: 0,
+            fades_until: fades_until(orders),
             former: None,
         }
     }
@@ -335,6 +337,7 @@ impl Desk {
         self.patching.fades_until = sealed + SLACK_FRAMES + u64::from(fade_frames);
         self.patching.cost_ns = cost_ns;
         self.patching.history.moved(self.patching.step, self.plan.source());
+        self.patching.adopted = self.patching.step;
         let mirror = self.mirror.clone();
         self.mirror.adopt(&self.plan, &plan);
         let former = std::mem::replace(&mut self.plan, plan);
@@ -354,6 +357,7 @@ impl Desk {
         std::mem::swap(&mut self.plan, &mut former.plan);
         std::mem::swap(&mut self.edition, &mut former.edition);
         std::mem::swap(&mut self.mirror, &mut former.mirror);
+        self.patching.history.taken_back(self.patching.adopted, former.plan.source());
         self.errands.push(Errand::Adopted);
     }
 
@@ -459,27 +463,4 @@ fn has_room(old: &Plan, new: &Plan) -> Result<(), Refusal> {
         both.div_ceil(1 << 20)
     );
     Err(Refusal::new(Code::Full, text))
-}
-
-/// Whether somebody is in lockstep, and all who are have what the commit needs.
-fn is_prepared(commit: &Commit, slots: &[Slot], orders: &Orders) -> bool {
-    let check = commit.plan.hash() as u32;
-    let in_lockstep = |(at, slot): &(usize, &Slot)| {
-        slot.generation() == orders.generation(*at) && slot.phase() == Phase::Lockstep
-    };
-    let mut found = slots.iter().enumerate().filter(in_lockstep).peekable();
-    found.peek().is_some() && found.all(|(_, slot)| slot.is_prepared(commit.edition, check))
-}
-
-/// How many commits somebody may still replay: joiners, and who writes the journal.
-fn adoptions(orders: &Orders, inbox: &Inbox) -> usize {
-    let from = orders.keep_from().min(inbox.log_cursor());
-    let adopts = |number: &u64| match orders.record(*number) {
-        Found::Record(record) if record.kind == Kind::Command => {
-            let action = Command::decode(&record.payload).map(|command| command.action);
-            matches!(action, Ok(Action::Adopt { .. }))
-        }
-        _ => false,
-    };
-    (from..orders.head()).filter(adopts).count()
 }

@@ -195,6 +195,8 @@ fn a_commit_that_killed_who_applied_it_is_taken_back() {
     assert!(bench.desk.plan().module("lead").is_none());
     bench.send(&gate(1));
     assert_eq!(bench.editions(), [0, 0]);
+    // There is nothing to undo.
+    assert!(bench.send(&message("/patch/undo", vec![]))[0].contains("busy"));
     // Its number is not used again.
     assert!(bench.commit("bass")[0].starts_with("Prove { edition: 2"));
 }
