@@ -122,16 +122,7 @@ fn the_example_of_every_type_sounds() {
     for spec in catalog() {
         let text = format!("segue = 1\n{}\n", spec.example);
         let mut bench = Bench::new(&text);
-        for module in 0..bench.plan.modules().len() as u16 {
-            let spec = bench.plan.modules()[usize::from(module)].spec();
-            if spec.has_gate {
-                bench.tell(Command::now(Action::Gate { module, level: 1.0 }));
-            }
-            if spec.has_notes {
-                let (note, velocity, frames, voice) = (57.0, 1.0, 0, 0);
-                bench.tell(Command::now(Action::Note { module, note, velocity, frames, voice }));
-            }
-        }
+        bench.open_all();
         let heard = bench.left(400);
         let sounds = peak(&heard) > 0.02 && peak(&heard) < 0.98;
         assert!(sounds && bench.rack.notes().limited == 0, "{}: {}", spec.name, peak(&heard));

@@ -172,8 +172,7 @@ impl Instrument for Stage {
     }
 
     fn resets(&self) -> (u64, u32) {
-        let notes = self.performer.rack().notes();
-        (notes.resets, notes.reset_module.saturating_sub(1) as u32)
+        self.performer.resets()
     }
 
     fn state(&self) -> &[u64] {

@@ -119,6 +119,12 @@ impl<L: Library> Performer<L> {
         self.rack.render(out, crumb);
     }
 
+    /// How often a part was reset, and which was the last, as crumbs number it. `[audio]`
+    pub fn resets(&self) -> (u64, u32) {
+        let notes = self.rack.notes();
+        (notes.resets, notes.reset_module.saturating_sub(1) as u32)
+    }
+
     /// All state: see [`Rack::state`]. `[audio]`
     pub fn state(&self) -> &[u64] {
         self.rack.state()

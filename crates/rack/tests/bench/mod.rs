@@ -52,6 +52,20 @@ impl Bench {
         &self.out
     }
 
+    /// Opens every gate and strikes a note of every player.
+    pub(crate) fn open_all(&mut self) {
+        for module in 0..self.plan.modules().len() as u16 {
+            let spec = self.plan.modules()[usize::from(module)].spec();
+            if spec.has_gate {
+                self.tell(Command::now(Action::Gate { module, level: 1.0 }));
+            }
+            if spec.has_notes {
+                let (note, velocity, frames, voice) = (57.0, 1.0, 0, 0);
+                self.tell(Command::now(Action::Note { module, note, velocity, frames, voice }));
+            }
+        }
+    }
+
     /// The left side of the next blocks.
     pub(crate) fn left(&mut self, blocks: usize) -> Vec<f32> {
         (0..blocks)

@@ -232,16 +232,7 @@ fn every_patch_of_the_manual_is_one_and_sounds() {
         }
         patches += 1;
         let mut bench = Bench::new(text);
-        for module in 0..bench.plan.modules().len() as u16 {
-            let spec = bench.plan.modules()[usize::from(module)].spec();
-            if spec.has_gate {
-                bench.tell(Command::now(Action::Gate { module, level: 1.0 }));
-            }
-            if spec.has_notes {
-                let (note, velocity, frames, voice) = (57.0, 1.0, 0, 0);
-                bench.tell(Command::now(Action::Note { module, note, velocity, frames, voice }));
-            }
-        }
+        bench.open_all();
         let peak = crate::bench::peak(&bench.left(200));
         assert!(peak > 0.02 && peak < 0.98, "{peak} of\n{text}");
         assert_eq!(bench.rack.notes().limited, 0, "{text}");

@@ -131,14 +131,7 @@ impl Circuit {
             Action::Gate { module, level } => {
                 self.tell(module, frame, Told::Gate { level: clamp(level, 0.0, 1.0) });
             }
-            Action::Panic => {
-                for (module, place) in self.layout.modules.iter().enumerate() {
-                    if place.kind.spec.has_gate || place.kind.spec.has_notes {
-                        schedule.add(module, frame, Task::Told(Told::Choke));
-                    }
-                }
-                schedule.master.push((frame, MasterTask::Panic));
-            }
+            Action::Panic => self.choke(frame),
             Action::Note { module, note, velocity, frames, voice } => {
                 let velocity = clamp(velocity, 0.0, 1.0);
                 let voice = voice.checked_sub(1).map(usize::from);
@@ -180,6 +173,16 @@ impl Circuit {
             // Never waits in an agenda but in that of a damaged checkpoint.
             Action::Adopt { .. } => {}
         }
+    }
+
+    /// Closes whatever can sound by itself, and has the master fade what still rings.
+    fn choke(&mut self, frame: usize) {
+        for (module, place) in self.layout.modules.iter().enumerate() {
+            if place.kind.spec.has_gate || place.kind.spec.has_notes {
+                self.schedule.add(module, frame, Task::Told(Told::Choke));
+            }
+        }
+        self.schedule.master.push((frame, MasterTask::Panic));
     }
 
     /// Lets a module be told something at a frame, if there is such a module.

@@ -37,6 +37,8 @@ pub(super) struct Commit {
     pub(super) plan: Plan,
     /// Its number.
     pub(super) edition: u32,
+    /// The low half of its hash, which tells it from others under that number.
+    pub(super) check: u32,
     /// How the old sound goes over to the new one.
     pub(super) fade: Fade,
     /// What a block of it needs, once that is proved; none where that was not measured.
@@ -101,7 +103,8 @@ impl Commit {
         now: Duration,
     ) -> Self {
         let stage = Stage::Proved { until: now + PROOF };
-        Self { asked, plan, edition, fade, cost_ns: None, stage }
+        let check = plan.hash() as u32;
+        Self { asked, plan, edition, check, fade, cost_ns: None, stage }
     }
 
     /// The proof is there.
@@ -187,12 +190,11 @@ fn refusal_code(outcome: &Outcome) -> Code {
 
 /// Whether somebody is in lockstep, and all who are have what the commit needs.
 pub(super) fn is_prepared(commit: &Commit, slots: &[Slot], orders: &Orders) -> bool {
-    let check = commit.plan.hash() as u32;
     let in_lockstep = |(at, slot): &(usize, &Slot)| {
         slot.generation() == orders.generation(*at) && slot.phase() == Phase::Lockstep
     };
     let mut found = slots.iter().enumerate().filter(in_lockstep).peekable();
-    found.peek().is_some() && found.all(|(_, slot)| slot.is_prepared(commit.edition, check))
+    found.peek().is_some() && found.all(|(_, slot)| slot.is_prepared(commit.edition, commit.check))
 }
 
 /// The frame until which the newest commit of the log fades.

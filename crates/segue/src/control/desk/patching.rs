@@ -141,14 +141,13 @@ impl Desk {
         message: OscMessage,
         now: Moment,
     ) {
-        let live = self.plan.source().to_owned();
-        let staging = &mut self.patching.staging;
+        let (live, staging) = (self.plan.source(), &mut self.patching.staging);
         let done = match ask {
-            PatchAsk::Begin => staging.begin(sender, now.steady, &live),
-            PatchAsk::Edit(edit) => staging.edit(sender, edit, now.steady, &live),
+            PatchAsk::Begin => staging.begin(sender, now.steady, live),
+            PatchAsk::Edit(edit) => staging.edit(sender, edit, now.steady, live),
             PatchAsk::Abort => staging.abort(sender),
             PatchAsk::Commit { fade_ms } => {
-                let wanted = staging.commit(sender, fade_ms, &live);
+                let wanted = staging.commit(sender, fade_ms, live);
                 return self.change(sender, message, wanted, Step::Edit, now);
             }
             PatchAsk::Apply { text, fade_ms } => {
@@ -241,9 +240,9 @@ impl Desk {
         match wanted.and_then(|wanted| self.lay_out(&wanted, insists)) {
             Err(refusal) => self.refuse(sender, &message, &refusal),
             Ok((plan, edition, fade)) => {
-                let check = plan.hash() as u32;
                 let asked = (sender, message);
                 let commit = Commit::begin(asked, (plan, edition), fade, now.steady);
+                let check = commit.check;
                 self.patching.under_way = Some(commit);
                 self.patching.step = step;
                 self.errands.push(Errand::Prove { edition, check });
@@ -280,7 +279,7 @@ impl Desk {
         let around = self.patching.around();
         let Some(commit) = &mut self.patching.under_way else { return };
         // Of another one, which was given up.
-        if (commit.edition, commit.plan.hash() as u32) != (edition, check) {
+        if (commit.edition, commit.check) != (edition, check) {
             return;
         }
         let next = commit.proved(outcome, &around, now.steady);
@@ -327,8 +326,8 @@ impl Desk {
     /// those of the new plan.
     fn adopt(&mut self) {
         let Some(commit) = self.patching.under_way.take() else { return };
-        let Commit { asked: (sender, message), plan, edition, fade, cost_ns, .. } = commit;
-        let (check, fade_frames) = (plan.hash() as u32, fade.frames);
+        let Commit { asked: (sender, message), plan, edition, check, fade, cost_ns, .. } = commit;
+        let fade_frames = fade.frames;
         let adopt = Command::now(Action::Adopt { edition, check, fade_frames });
         if let Err(refusal) = self.accept(sender, &[adopt]) {
             return self.refuse(sender, &message, &refusal);
@@ -393,7 +392,7 @@ impl Desk {
     pub(crate) fn under_way(&self) -> Option<UnderWay> {
         let commit = self.patching.under_way.as_ref()?;
         let Sender::Udp(socket, sender) = commit.asked.0 else { return None };
-        let (edition, check) = (commit.edition, commit.plan.hash() as u32);
+        let (edition, check) = (commit.edition, commit.check);
         let address = commit.asked.1.addr.clone();
         Some(UnderWay { socket, sender, address, edition, check })
     }

@@ -214,6 +214,15 @@ fn end(mut follower: Follower) {
     follower.finish();
 }
 
+/// The journals that were begun behind the first.
+fn journals(news: &Receiver<News>) -> Vec<PathBuf> {
+    let journal = |news| match news {
+        News::Journal(path) => Some(path),
+        _ => None,
+    };
+    news.try_iter().filter_map(journal).collect()
+}
+
 #[test]
 fn a_journal_renders_to_what_was_recorded() {
     let mut show = Show::new();
@@ -310,13 +319,7 @@ fn a_full_journal_is_followed_by_one_that_begins_with_a_state() {
         follower.mark(true);
     }
     end(follower);
-    let journals: Vec<PathBuf> = news
-        .try_iter()
-        .filter_map(|news| match news {
-            News::Journal(path) => Some(path),
-            _ => None,
-        })
-        .collect();
+    let journals = journals(&news);
     assert!(journals.len() > 1);
     let (start, tail) = samples(&show.rendered(journals.last().unwrap()));
     assert!(start > 0);
@@ -381,11 +384,9 @@ fn no_block_is_lost_between_two_journals() {
         follower.mark(true);
     }
     end(follower);
-    let mut journals = vec![show.path("show.journal")];
-    journals.extend(news.try_iter().filter_map(|news| match news {
-        News::Journal(path) => Some(path),
-        _ => None,
-    }));
+    let mut all = vec![show.path("show.journal")];
+    all.extend(journals(&news));
+    let journals = all;
     assert!(journals.len() > 2);
     let mut until = 0;
     for journal in &journals {

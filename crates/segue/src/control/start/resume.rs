@@ -271,6 +271,22 @@ mod tests {
     const LEAD: u64 = 5;
     const POISON: u64 = 24;
 
+    /// The header of a show that begins with this plan.
+    fn header(title: &str, plan: &Plan) -> Header {
+        Header {
+            build: build::VERSION.to_owned(),
+            layout: build::layout(),
+            rate: SETUP.rate,
+            channels: SETUP.channels,
+            state_bytes: SETUP.state_bytes as u64,
+            title: title.to_owned(),
+            patch: plan.source().to_owned(),
+            began_with: plan.music(),
+            editions: vec![(0, plan.to_bytes())],
+            start_block: 0,
+        }
+    }
+
     /// A show as it was written down, with the state before each of its blocks.
     struct Show {
         folder: tempfile::TempDir,
@@ -283,18 +299,7 @@ mod tests {
     impl Show {
         fn new() -> Self {
             let plan = Plan::compile(&Patch::parse(PATCH).unwrap(), &SETUP).unwrap();
-            let header = Header {
-                build: build::VERSION.to_owned(),
-                layout: build::layout(),
-                rate: SETUP.rate,
-                channels: SETUP.channels,
-                state_bytes: SETUP.state_bytes as u64,
-                title: String::new(),
-                patch: PATCH.to_owned(),
-                began_with: plan.music(),
-                editions: vec![(0, plan.to_bytes())],
-                start_block: 0,
-            };
+            let header = header("", &plan);
             let folder = tempfile::tempdir().unwrap();
             let mut show = Self { folder, plan, ends: Vec::new(), states: Vec::new() };
             let mut writer = JournalWriter::create(&show.path(), &header).unwrap();
@@ -526,18 +531,7 @@ mod tests {
 
         /// Its journal when so many blocks were heard.
         fn journal(&self, known: u64) -> (PathBuf, Header) {
-            let header = Header {
-                build: build::VERSION.to_owned(),
-                layout: build::layout(),
-                rate: SETUP.rate,
-                channels: SETUP.channels,
-                state_bytes: SETUP.state_bytes as u64,
-                title: "edited".to_owned(),
-                patch: self.plans[0].source().to_owned(),
-                began_with: self.plans[0].music(),
-                editions: vec![(0, self.plans[0].to_bytes())],
-                start_block: 0,
-            };
+            let header = header("edited", &self.plans[0]);
             let path = self.folder.path().join(format!("{known}.journal"));
             let mut writer = JournalWriter::create(&path, &header).unwrap();
             let (mut player, mut logged) = (self.player(known), 0);

@@ -1,6 +1,6 @@
 //! Shows whose patch is edited while it plays.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use segue_lockstep::COMMANDS_PER_BLOCK;
 use segue_lockstep::memory::orders::LOG_DEPTH;
@@ -8,7 +8,7 @@ use segue_lockstep::memory::verdicts::Verdict;
 use segue_rack::{Action, Command, Patch, Plan};
 
 use super::super::News;
-use super::{SETUP, Show, bytes, end, follow_all, samples};
+use super::{SETUP, Show, bytes, end, follow_all, journals, samples};
 use crate::files::journal::{JournalReader, Record};
 use crate::files::wav::numbered;
 
@@ -143,13 +143,7 @@ fn a_journal_that_begins_within_a_fade_stands_for_itself() {
     }
     end(follower);
     let mut until = show.heard.len();
-    let journals: Vec<PathBuf> = news
-        .try_iter()
-        .filter_map(|news| match news {
-            News::Journal(path) => Some(path),
-            _ => None,
-        })
-        .collect();
+    let journals = journals(&news);
     assert!(journals.len() > 3);
     for journal in journals.iter().rev() {
         let (start, part) = samples(&show.rendered(journal));
